@@ -1,0 +1,1 @@
+"""The crew: one model-tool loop and one file per role."""

@@ -1,0 +1,1 @@
+"""Cases, recordings and benchmarks that hold perfcrew to its claims."""

@@ -1,0 +1,1 @@
+"""Applications with known bottlenecks, and recorded runs on them."""

@@ -1,0 +1,1 @@
+"""perfcrew: a crew of LLM agents that finds and fixes performance bottlenecks, and proves it."""

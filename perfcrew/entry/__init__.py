@@ -1,0 +1,1 @@
+"""Ways in: thin layers that parse, call the engine and render."""

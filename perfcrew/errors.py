@@ -1,0 +1,68 @@
+"""The errors that perfcrew raises, as a tree.
+
+PerfcrewError
+├── UserError             the user can mend it: one line, exit code 2, no traceback
+├── InstrumentError       a measurement could not be taken; the run goes on without it and says so
+├── ToolError             shown to the model as text, which may try again
+├── LLMError              a model service failed: `retryable`, `retry_after`
+│   └── ServiceDown       retries are used up; the run stops resumable
+├── ReplayMiss            a recording holds no reply for what was asked
+├── BudgetExhausted       a limit on turns, tokens, money or time is reached
+└── VerificationError     a figure differs from what its raw file gives
+"""
+
+
+class PerfcrewError(Exception):
+    """The root of everything that perfcrew raises on purpose."""
+
+
+class UserError(PerfcrewError):
+    """A mistake that the user can mend: the message is one line that says what, where and how."""
+
+
+class InstrumentError(PerfcrewError):
+    """An instrument is missing or failed: the message is one line with the remedy."""
+
+
+class ToolError(PerfcrewError):
+    """A tool call that can't be carried out: the model reads the message and may correct itself."""
+
+
+class LLMError(PerfcrewError):
+    """A failed call of a model service.
+
+    Args:
+        message: what failed, in one line, without secrets.
+        retryable: whether the same request may succeed later.
+        retry_after: seconds that the service asked to wait, if it did.
+        request_id: the service's own id of the request, if it gave one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+
+class ServiceDown(LLMError):
+    """A model service failed for as long as we were willing to try."""
+
+
+class ReplayMiss(PerfcrewError):
+    """The recording that stands in for the model has no reply at this place."""
+
+
+class BudgetExhausted(PerfcrewError):
+    """A limit on turns, tokens, money or time is reached."""
+
+
+class VerificationError(PerfcrewError):
+    """A reported figure is not what its raw samples give."""

@@ -1,0 +1,1 @@
+"""Models behind one protocol, and the journal of what they said."""

@@ -1,0 +1,1 @@
+"""The vocabulary: frozen, closed records that every part shares."""

@@ -1,0 +1,87 @@
+"""What was measured: measurements, evidence, effects."""
+
+from pydantic import Field
+
+from perfcrew.records.base import ArtifactRef, Better, Outcome, Record
+
+
+class Measurement(Record):
+    """One figure with what is needed to compute it again from its raw file."""
+
+    id: str
+    """Stable name from what was asked: `p95@dashboard/base`. Never from a clock or a content hash."""
+    metric: str
+    """Such as `http.p95_ms`, `db.queries_per_request`, `cpu.ms_per_request`."""
+    unit: str
+    better: Better
+    workload: str
+    arm: str
+    commit: str
+    value: float
+    spread: float | None = None
+    """Median absolute deviation in the same unit, where it makes sense."""
+    count: int
+    """Number of raw samples behind the value."""
+    method: str
+    """How to recompute: the name of a function in `perfcrew.stats.RECOMPUTE`, and its argument, as `percentile:95`."""
+    samples: ArtifactRef
+    instrument: str
+    """Name and version, such as `locust 2.47.0`."""
+    environment: str
+    """Digest of machine and settings; measurements of different environments never compare."""
+
+
+class Evidence(Record):
+    """What an instrument saw: a digest for readers, the raw file by reference, figures as measurements."""
+
+    id: str
+    """Stable name, such as `cpu@dashboard/base` or `queries@GET /api/dashboard`."""
+    kind: str
+    """The instrument: load, cpu, memory, queries, explain, payload, tests, behaviour, duel, source …"""
+    title: str
+    digest: str
+    """Text under 2,000 tokens: what a model or a person reads."""
+    measurements: tuple[Measurement, ...] = ()
+    artifact: ArtifactRef | None = None
+    facts: dict[str, float | int | str | None] = Field(default_factory=dict)
+    """The few values that detectors read, named by the instrument."""
+
+
+class Effect(Record):
+    """How one metric differs between two arms of a duel. A ratio says how many times *better* the candidate is."""
+
+    metric: str
+    workload: str
+    unit: str
+    better: Better
+    base: float
+    candidate: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    confidence: float
+    floor: float
+    """Relative change below which a difference counts as noise: 0.01 means one per cent."""
+    exact: bool
+    """A counted metric (queries, bytes) that needs no interval."""
+    outcome: Outcome
+
+
+class Check(Record):
+    """A yes-or-no question that code answered."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class Verdict(Record):
+    """Outcome and reason of a comparison, built by one function so that they cannot differ."""
+
+    outcome: Outcome
+    reason: str
+    accepted: bool
+    effects: tuple[Effect, ...] = ()
+    checks: tuple[Check, ...] = ()
+    samples: ArtifactRef | None = None
+    """The duel's raw cells."""

@@ -1,0 +1,121 @@
+"""The target as `perfcrew.toml` describes it. Reading the file is `tools.target`'s work."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from perfcrew.records.base import Record
+from perfcrew.records.work import Criterion
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class HttpRequest(Record):
+    """One request of a workload or a probe. `{name}` in path and body is filled from the workload's parameters."""
+
+    method: Method = "GET"
+    path: str = Field(pattern=r"^/")
+    headers: dict[str, str] = Field(default_factory=dict)
+    json_body: Any = Field(default=None, alias="json")
+    expect: tuple[int, ...] = (200,)
+    weight: int = Field(default=1, ge=1)
+    model_config = {"populate_by_name": True}
+
+
+class HeldOut(Record):
+    """Other parameters, and where given other requests, that the coder never sees."""
+
+    request: tuple[HttpRequest, ...] = ()
+    params: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
+    command: str | None = None
+
+
+class Workload(Record):
+    """What is asked of the application while it is measured."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    kind: Literal["http", "command"] = "http"
+    users: int = Field(default=4, ge=1, le=1000)
+    think_s: float = Field(default=0.0, ge=0, le=60)
+    request: tuple[HttpRequest, ...] = ()
+    params: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
+    command: str | None = None
+    """For `kind = "command"`: run with the arm's placeholders; its wall time and CPU time are the samples."""
+    held_out: HeldOut | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Workload":
+        if self.kind == "http" and not self.request:
+            raise ValueError("an http workload needs at least one [[workload.request]]")
+        if self.kind == "command" and not self.command:
+            raise ValueError("a command workload needs `command`")
+        return self
+
+
+class Probe(Record):
+    """A sequence of requests that both versions must answer alike, in order, on equal data."""
+
+    name: str
+    request: tuple[HttpRequest, ...]
+    params: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
+    volatile: tuple[str, ...] = ()
+    """JSON keys that may differ, such as `generated_at`."""
+    held_out: bool = False
+
+
+class HiddenCheck(Record):
+    """A command of the user's that judges a running candidate; `{url}` is the candidate, `{base_url}` the base."""
+
+    name: str
+    command: str
+
+
+class Database(Record):
+    """The target's data and how an arm gets its own copy."""
+
+    engine: Literal["sqlite", "postgresql"]
+    file: str = "app.db"
+    """SQLite: file name inside the arm's data folder."""
+    url: str | None = None
+    """PostgreSQL: a server on which perfcrew may create databases; without it perfcrew starts one of its own."""
+    seed: str | None = None
+    """Makes the pristine copy, once a run, from the base commit."""
+    migrate: str | None = None
+    """Brings an arm's copy to the arm's version of the schema."""
+
+
+class Settings(Record):
+    """How the target is built, started, probed, stopped and tested. Commands know {env} {uv} {port} {workdir} {data} {database_url}."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    setup: tuple[str, ...] = ()
+    setup_inputs: tuple[str, ...] = ()
+    """Files that the setup depends on; its result is kept and used again while they are unchanged."""
+    start: str
+    ready: str = Field(default="/", pattern=r"^/")
+    ready_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    stop: str | None = None
+    """A command; without one the process group gets SIGTERM, then SIGKILL."""
+    test: str | None = None
+    test_timeout_s: float = Field(default=300.0, gt=0, le=7200)
+    environment: dict[str, str] = Field(default_factory=dict)
+    source: tuple[str, ...] = ("**/*",)
+    """Globs of what agents may read; git-tracked files only."""
+
+
+class Target(Record):
+    """A whole target description."""
+
+    target: Settings
+    database: Database | None = None
+    workload: tuple[Workload, ...] = Field(min_length=1)
+    probe: tuple[Probe, ...] = ()
+    check: tuple[HiddenCheck, ...] = ()
+    goal: tuple[Criterion, ...] = ()
+    protected: tuple[str, ...] = ("tests/**", "test/**", "**/test_*.py", "**/conftest.py", "perfcrew.toml", ".git/**")
+    """Globs that no change may touch; the setup inputs are always among them."""
+
+    @property
+    def primary(self) -> Workload:
+        """The first workload: the one that decides."""
+        return self.workload[0]

@@ -1,0 +1,44 @@
+"""Where a run works: its folders, its target, what instruments share."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perfcrew.artifacts import Artifacts
+from perfcrew.records.target import Target
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The world as a tool sees it. One per run; tools never reach outside it."""
+
+    run_id: str
+    folder: Path
+    """The run's own folder: journal, artifacts, clone, worktrees, data."""
+    home: Path
+    """perfcrew's folder over all runs: environments, leases, runs."""
+    target: Target
+    base_commit: str
+    artifacts: Artifacts
+    environment: str
+    """Digest of machine and settings, stored with each measurement."""
+    sandbox: bool = True
+    quick: bool = False
+    """Shorter measurements with wider intervals; for tests. Never changes a rule."""
+    worktree: Path | None = None
+    """The coder's worktree in its current step; None where nothing may be written."""
+    protected: tuple[str, ...] = field(default=())
+
+    @property
+    def clone(self) -> Path:
+        """The run's own clone; the user's repository is only read, and at the end given a branch."""
+        return self.folder / "clone"
+
+    @property
+    def worktrees(self) -> Path:
+        """Checkouts, one per commit that runs as an arm."""
+        return self.folder / "worktrees"
+
+    @property
+    def data(self) -> Path:
+        """Data folders of the arms and the pristine copy."""
+        return self.folder / "data"
