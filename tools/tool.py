@@ -72,7 +72,7 @@ def tool(
 
     def make(function: Callable[[Any, Workspace], Awaitable[ToolOutput]]) -> Tool:
         description = re.sub(r"\s+", " ", inspect.getdoc(function) or "").strip()
-        return Tool(function.__name__, description, arguments, function, writes, timed)  # type: ignore[attr-defined]
+        return Tool(function.__name__, description, arguments, function, writes, timed)
 
     return make
 

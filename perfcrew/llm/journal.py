@@ -19,12 +19,13 @@ from perfcrew.llm.base import Reply, Request
 from perfcrew.records.base import Record
 
 R = TypeVar("R")
+Kind = Literal["run", "reply", "effect"]
 
 
 class Entry(Record):
     """One line of the journal."""
 
-    kind: Literal["run", "reply", "effect"]
+    kind: Kind
     lane: str
     key: str
     digest: str = ""
@@ -55,7 +56,7 @@ class Recording:
         self.frozen = frozen
         self.entries = {(entry.kind, entry.lane, entry.key): entry for entry in read_entries(path)}
 
-    def find(self, kind: str, lane: str, key: str) -> Entry | None:
+    def find(self, kind: Kind, lane: str, key: str) -> Entry | None:
         """The entry at a place, if the recording has it."""
         return self.entries.get((kind, lane, key))
 
@@ -106,7 +107,7 @@ class Journal:
         os.fsync(self._file.fileno())
         self._known[entry.kind, entry.lane, entry.key] = entry
 
-    def has(self, lane: str, key: str, kind: str = "effect") -> bool:
+    def has(self, lane: str, key: str, kind: Kind = "effect") -> bool:
         """Whether this run has done something already."""
         return (kind, lane, key) in self._known
 

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from perfcrew.records.base import Record
 from perfcrew.records.work import Card
 
@@ -14,4 +16,4 @@ class Event(Record):
     phase: str = ""
     role: str = ""
     card: Card | None = None
-    figures: dict[str, float] = {}
+    figures: dict[str, float] = Field(default_factory=dict)

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from perfcrew.records.base import ArtifactRef, Better, Record, RunOutcome
 from perfcrew.records.evidence import Check, Effect, Evidence, Measurement
-from perfcrew.records.work import Attempt, Card, Change, Finding, Plan, RecipeRequest, Review, Snapshot
+from perfcrew.records.work import Attempt, Card, Finding, Plan, RecipeRequest, Review, Snapshot
 
 
 class MetricRow(Record):
@@ -117,4 +117,4 @@ class Report(Record):
     notes: tuple[str, ...] = ()
     """What could not be done here, and the remedy; stale edits; drift of a replay."""
     environment: dict[str, str] = Field(default_factory=dict)
-    model_config = {"populate_by_name": True}
+    model_config = ConfigDict(populate_by_name=True)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from perfcrew.records.base import Record
 from perfcrew.records.work import Criterion
@@ -19,7 +19,7 @@ class HttpRequest(Record):
     json_body: Any = Field(default=None, alias="json")
     expect: tuple[int, ...] = (200,)
     weight: int = Field(default=1, ge=1)
-    model_config = {"populate_by_name": True}
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class HeldOut(Record):
@@ -85,7 +85,10 @@ class Database(Record):
 
 
 class Settings(Record):
-    """How the target is built, started, probed, stopped and tested. Commands know {env} {uv} {port} {workdir} {data} {database_url}."""
+    """How the target is built, started, probed, stopped and tested.
+
+    Commands know the placeholders {env} {uv} {port} {workdir} {data} {database_url}.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     setup: tuple[str, ...] = ()
