@@ -27,6 +27,9 @@ class Workspace:
     worktree: Path | None = None
     """The coder's worktree in its current step; None where nothing may be written."""
     protected: tuple[str, ...] = field(default=())
+    """Globs that no write may touch: the target's, the setup inputs and the description itself."""
+    candidate: str = ""
+    """The commit under validation; empty before there is one."""
 
     @property
     def clone(self) -> Path:

@@ -1,0 +1,36 @@
+"""The metrics that perfcrew reports: names, units, and which way is better."""
+
+from typing import Literal
+
+from perfcrew.records.base import Better, Record
+
+
+class Metric(Record):
+    """A metric by its standard name."""
+
+    name: str
+    unit: str
+    better: Better
+    basis: Literal["timed", "counted", "sampled"]
+    """Timed metrics need interleaved rounds and intervals; counted ones are exact; sampled ones are guards."""
+    title: str
+
+
+_ALL = (
+    Metric(name="http.p50_ms", unit="ms", better="lower", basis="timed", title="response time, median (P50)"),
+    Metric(name="http.p90_ms", unit="ms", better="lower", basis="timed", title="response time, P90"),
+    Metric(name="http.p95_ms", unit="ms", better="lower", basis="timed", title="response time, P95"),
+    Metric(name="http.p99_ms", unit="ms", better="lower", basis="timed", title="response time, P99"),
+    Metric(name="http.mean_ms", unit="ms", better="lower", basis="timed", title="response time, mean"),
+    Metric(name="http.rps", unit="1/s", better="higher", basis="timed", title="completed requests a second (RPS)"),
+    Metric(name="http.error_rate", unit="1", better="lower", basis="sampled", title="share of failed requests"),
+    Metric(name="http.bytes_per_response", unit="B", better="lower", basis="counted", title="bytes on the wire"),
+    Metric(name="cpu.ms_per_request", unit="ms", better="lower", basis="timed", title="CPU time a request"),
+    Metric(name="cpu.utilisation", unit="1", better="lower", basis="sampled", title="share of the server's cores"),
+    Metric(name="db.queries_per_request", unit="1", better="lower", basis="counted", title="database queries a request"),
+    Metric(name="memory.peak_mb", unit="MB", better="lower", basis="sampled", title="peak memory (USS)"),
+    Metric(name="memory.growth_kb_per_request", unit="kB", better="lower", basis="sampled", title="memory growth"),
+    Metric(name="command.seconds", unit="s", better="lower", basis="timed", title="wall time of the command"),
+    Metric(name="start.seconds", unit="s", better="lower", basis="sampled", title="time until ready"),
+)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
