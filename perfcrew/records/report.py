@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from perfcrew.records.base import ArtifactRef, Better, Record, RunOutcome
+from perfcrew.records.base import ArtifactRef, Better, Outcome, Record, RunOutcome
 from perfcrew.records.evidence import Check, Effect, Evidence, Measurement
-from perfcrew.records.work import Attempt, Card, Finding, Plan, RecipeRequest, Review, Snapshot
+from perfcrew.records.work import Attempt, Card, Criterion, Finding, Plan, RecipeRequest, Review, Snapshot
 
 
 class MetricRow(Record):
@@ -41,6 +41,8 @@ class ChangeRow(Record):
     diff: ArtifactRef | None
     samples: ArtifactRef | None
     attempts: tuple[Attempt, ...] = ()
+    outcome: Outcome | None = None
+    """What its own duel found; None when it never came to one."""
 
 
 class CriterionRow(Record):
@@ -117,4 +119,12 @@ class Report(Record):
     notes: tuple[str, ...] = ()
     """What could not be done here, and the remedy; stale edits; drift of a replay."""
     environment: dict[str, str] = Field(default_factory=dict)
+    goals: tuple[Criterion, ...] = ()
+    """The target's goals, which `goals_met` and `criteria` judge."""
+    workloads: dict[str, str] = Field(default_factory=dict)
+    """Workload name to kind; the first one decides."""
+    failures: tuple[str, ...] = ()
+    """Why validation could not be done; empty when it was."""
+    seal: str = ""
+    """SHA-256 of all other fields: catches a slip in those that no raw file gives, such as usage."""
     model_config = ConfigDict(populate_by_name=True)
