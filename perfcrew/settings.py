@@ -1,0 +1,145 @@
+"""Settings: the only reader of the environment.
+
+They come, strongest first, from the command line, from environment variables and from `.env` in the working directory.
+`.env.example` lists them all; it is `example()`, by test.
+"""
+
+import difflib
+import os
+import textwrap
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_state_path
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from perfcrew.errors import UserError
+
+PREFIX = "PERFCREW_"
+DOTENV = ".env"
+_ANTHROPIC_DEFAULT = "anthropic/claude-opus-5-5"
+_OPENAI_DEFAULT = "openai/gpt-6.2-sol"
+
+
+def _default_model(known: dict[str, Any]) -> str:
+    only_openai = not (known.get("anthropic_api_key") or known.get("anthropic_base_url")) and (
+        known.get("openai_api_key") or known.get("openai_base_url")
+    )
+    return _OPENAI_DEFAULT if only_openai else _ANTHROPIC_DEFAULT
+
+
+class Settings(BaseSettings):
+    """How perfcrew works on this machine. A docstring stands under each field, and in `.env.example`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=DOTENV,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    anthropic_api_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
+    """Key for Anthropic's API."""
+    anthropic_base_url: str | None = Field(default=None, validation_alias="ANTHROPIC_BASE_URL")
+    """Another address that speaks Anthropic's Messages API."""
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    """Key for OpenAI's API, or for a compatible server that asks for one."""
+    openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
+    """Another address that speaks OpenAI's API: vLLM, Ollama, LM Studio and the like."""
+    model: str = Field(default_factory=_default_model, pattern=r"^(anthropic|openai|openai-chat)/.+$")
+    """The strong model, for architect and coder: anthropic/NAME, openai/NAME (Responses), openai-chat/NAME (compatible
+    servers). Default: by the key that is set, anthropic/claude-opus-5-5 or openai/gpt-6.2-sol."""
+    model_quick: str = Field(
+        default_factory=lambda known: str(known.get("model", "")), pattern=r"^(anthropic|openai|openai-chat)/.+$"
+    )
+    """The model for performance, memory-sync, tester and security. Default: the strong one."""
+    home: Path = Field(default_factory=lambda: user_state_path("perfcrew"))
+    """Folder for runs, environments of targets and leases. Default: the user's state folder, such as
+    ~/.local/state/perfcrew."""
+    budget_turns: int = Field(default=400, ge=1)
+    """Most model calls in a run."""
+    budget_tokens: int = Field(default=8_000_000, ge=1)
+    """Most tokens in a run, input and output together, as the provider counts them."""
+    budget_usd: float = Field(default=25.0, gt=0)
+    """Most money in a run, in US dollars; calls of a model without a known price don't count."""
+    budget_minutes: float = Field(default=240.0, gt=0)
+    """Longest run, in minutes of wall clock."""
+    max_rounds: int = Field(default=2, ge=1, le=10)
+    """How often the architect may plan while goals are unmet."""
+    max_attempts: int = Field(default=2, ge=1, le=10)
+    """How often the coder may try one step of the plan."""
+    max_steps: int = Field(default=8, ge=1, le=50)
+    """Most steps in one plan."""
+    sandbox: Literal["auto", "off"] = "auto"
+    """auto: confine target code and commands with bubblewrap where that works, and say so where not. off: never."""
+    reply_timeout_s: float = Field(default=600.0, gt=0)
+    """Seconds to wait for one reply of a model."""
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process; overrides (from the command line) are the strongest, None counts as not given.
+
+    Raises:
+        UserError: a value doesn't fit, or a PERFCREW_ variable doesn't exist.
+    """
+    _refuse_unknown()
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        name = variable(str(problem["loc"][0]))
+        raise UserError(f"{name}: {_expected(problem)} (in the environment, {DOTENV} or an option)") from None
+
+
+def _expected(problem: Any) -> str:
+    if problem["type"] == "string_pattern_mismatch":
+        return "expected anthropic/NAME, openai/NAME or openai-chat/NAME"
+    message: str = problem["msg"]
+    return message[0].lower() + message[1:]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field, by the field's name or its alias."""
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return name
+    return field.validation_alias if isinstance(field.validation_alias, str) else PREFIX + name.upper()
+
+
+def variables() -> dict[str, str]:
+    """Environment variable → what it means, in the order of the fields."""
+    fields = Settings.model_fields.items()
+    return {variable(name): " ".join((field.description or "").split()) for name, field in fields}
+
+
+def _refuse_unknown() -> None:
+    known = variables()
+    given = {name: "the environment" for name in os.environ if name.upper().startswith(PREFIX)}  # noqa: TID251
+    dotenv = Path(DOTENV)
+    if dotenv.is_file():
+        lines = dotenv.read_text(encoding="utf-8", errors="replace").splitlines()
+        names = (line.removeprefix("export ").partition("=")[0].strip() for line in lines if "=" in line)
+        given |= {name: DOTENV for name in names if name.upper().startswith(PREFIX)}
+    for name, where in given.items():
+        if name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; .env.example lists what there is"
+            raise UserError(f"{name} in {where}: no such setting{hint}")
+
+
+def example() -> str:
+    """The text of `.env.example`: every setting with its meaning and its default, commented out."""
+    lines = [
+        "# Settings of perfcrew. Copy to .env in the folder where you call perfcrew, or set as environment variables.",
+        "# What is commented out shows the default.",
+    ]
+    for name, field in Settings.model_fields.items():
+        plain = field.default_factory is None and field.default is not None
+        default = str(field.default) if plain else ""
+        lines += ["", *textwrap.wrap(variables()[variable(name)], 110, initial_indent="# ", subsequent_indent="# ")]
+        lines.append(f"# {variable(name)}={default}")
+    return "\n".join(lines) + "\n"
