@@ -155,8 +155,8 @@ class Journal:
             kind: the type of the result, for reading it back.
             run: does it.
             asked: the arguments; their digest is stored for audit.
-            reapply: do it again on resume, although it is known. For cheap local changes (an edit in a worktree that
-                was reset) whose result is a function of their arguments.
+            reapply: do it again on resume, although its result is known. For cheap local changes, such as an edit in
+                a worktree that was reset; what counts stays the known result.
         """
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         known = self._known.get(("effect", lane, key))
@@ -166,13 +166,13 @@ class Journal:
             if known is None:
                 raise ReplayMiss(f"the recording has no result for {lane}, {key}")
             self._append(known)
-        if known is not None and (frozen or not reapply):
-            return adapter.validate_python(known.value)
-        result = await run()
-        if known is None:
-            value = adapter.dump_python(result, mode="json")
-            self._append(Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value))
-        return result
+        if known is None or (reapply and not frozen):
+            result = await run()
+            if known is None:
+                value = adapter.dump_python(result, mode="json")
+                self._append(Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value))
+                return result
+        return adapter.validate_python(known.value)
 
     @staticmethod
     def _components(request: Request) -> str:

@@ -1,0 +1,210 @@
+"""The one loop that serves every role: ask, run tool calls, until the typed answer arrives."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from agents.crew import Crew, Tier
+from perfcrew.errors import InstrumentError, PerfcrewError, ToolError
+from perfcrew.llm.base import Message, Reply, Request, Text, ToolCall, ToolResult, ToolSpec
+from perfcrew.records.base import Record, Role
+from perfcrew.records.evidence import Evidence
+from tools.tool import Tool, ToolOutput, explain
+
+A = TypeVar("A", bound=Record)
+ANSWER = "answer"
+GRACE_TURNS = 2
+"""Turns that an agent gets for its best answer after a limit was reached."""
+
+
+class AgentFailed(PerfcrewError):
+    """An agent ended without an answer."""
+
+
+@dataclass(frozen=True)
+class Agent(Generic[A]):
+    """A role as a value."""
+
+    role: Role
+    prompt: str
+    """Name of the prompt file: the system prompt of every conversation in this role and phase."""
+    tools: tuple[Tool, ...]
+    answer: type[A]
+    tier: Tier = "quick"
+    turns: int = 24
+
+
+@dataclass(frozen=True)
+class Answered(Generic[A]):
+    """How a conversation ended."""
+
+    answer: A
+    evidence: tuple[Evidence, ...]
+    stale: tuple[str, ...] = ()
+    """Recorded tool calls that succeeded when recorded and don't apply any more."""
+
+
+@dataclass
+class _Conversation(Generic[A]):
+    agent: Agent[A]
+    crew: Crew
+    lane: str
+    check: Callable[[A], Sequence[str]]
+    messages: list[Message]
+    evidence: list[Evidence] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        self.messages.append(Message(role="user", blocks=(Text(text=text),)))
+
+
+async def converse(
+    agent: Agent[A], system: str, brief: str, crew: Crew, lane: str, check: Callable[[A], Sequence[str]] = lambda _: ()
+) -> Answered[A]:
+    """Hold one conversation and return the typed answer.
+
+    Args:
+        agent: who is asked.
+        system: the rendered system prompt.
+        brief: what the role may see, as text.
+        crew: journal, models, workspace, budget.
+        lane: place of the conversation in the run: `round/phase/role/attempt`.
+        check: problems of an answer beyond its type; they go back to the model.
+
+    Raises:
+        AgentFailed: no answer within the limits, or the model refused.
+        LLMError, ReplayMiss: no reply to be had.
+    """
+    specs = (*(tool.spec for tool in agent.tools), _answer_spec(agent.answer))
+    talk = _Conversation(agent, crew, lane, check, [Message(role="user", blocks=(Text(text=brief),))])
+    limit, last_call = min(agent.turns, crew.limits.turns), False
+    for turn in range(limit + GRACE_TURNS):
+        spent = crew.budget.exceeded()
+        if (spent or turn >= limit) and not last_call:
+            talk.say(f"Stop here: {spent or f'{limit} turns are used'}. Call `{ANSWER}` now with the best you have.")
+            last_call, limit = True, turn
+        if turn >= limit + GRACE_TURNS:
+            break
+        request = Request(
+            model=crew.models[agent.tier], system=system, messages=tuple(talk.messages), tools=specs, max_tokens=16000
+        )
+        reply = await crew.journal.reply(lane, turn, request, lambda asked=request: crew.llm.complete(asked))  # type: ignore[misc]
+        crew.budget.charge(reply, role=agent.role)
+        crew.tell("turn", reply.text.strip().split("\n")[0][:160], role=agent.role, turn=turn, **_spent(crew))
+        answer = await _take(talk, turn, reply)
+        if answer is not None:
+            return Answered(answer, tuple(talk.evidence), tuple(talk.stale))
+    raise AgentFailed(f"{agent.role} gave no valid answer ({crew.budget.exceeded() or f'{limit} turns'})")
+
+
+def _spent(crew: Crew) -> dict[str, float]:
+    usage = crew.budget.usage()
+    return {"tokens": usage.input_tokens + usage.output_tokens, "usd": usage.usd or 0.0}
+
+
+def _answer_spec(answer: type[Record]) -> ToolSpec:
+    schema = answer.model_json_schema()
+    schema.pop("title", None)
+    description = inspect.cleandoc(schema.pop("description", None) or "")
+    return ToolSpec(
+        name=ANSWER,
+        description=f"Give your final answer; this ends the conversation. {description}",
+        parameters=schema,
+    )
+
+
+async def _take(talk: _Conversation[A], turn: int, reply: Reply) -> A | None:
+    """Take one reply into the conversation; return the answer if it holds a valid one."""
+    if reply.stop == "refusal":
+        raise AgentFailed(f"the model refused to go on as {talk.agent.role}: {reply.text[:200]}")
+    if not reply.blocks:
+        talk.say(f"Your reply was empty. Go on with a tool call, or call `{ANSWER}`.")
+        return None
+    talk.messages.append(Message(role="assistant", blocks=reply.blocks))
+    if not reply.calls:
+        if reply.stop != "pause":
+            talk.say(f"Go on with a tool call; when you are done, call `{ANSWER}`.")
+        return None
+    if reply.stop in ("max_tokens", "incomplete", "context_window"):
+        cut = "not executed: your reply was cut off before it was complete; say it again, in smaller parts"
+        results = [ToolResult(call=call.id, content=cut, is_error=True) for call in reply.calls]
+        talk.messages.append(Message(role="user", blocks=tuple(results)))
+        return None
+    answer, results = await _run_calls(talk, turn, reply.calls)
+    talk.messages.append(Message(role="user", blocks=tuple(results)))
+    return answer
+
+
+async def _run_calls(
+    talk: _Conversation[A], turn: int, calls: tuple[ToolCall, ...]
+) -> tuple[A | None, list[ToolResult]]:
+    """Run the calls of one reply: readers at once, writers in the order asked, the answer last."""
+    tools = {tool.name: tool for tool in talk.agent.tools}
+    outputs: dict[int, ToolOutput] = {}
+    readers = [n for n, call in enumerate(calls) if call.name in tools and not tools[call.name].writes]
+    for n, call in enumerate(calls):
+        if call.name in tools and tools[call.name].writes:
+            outputs[n] = await _run_call(talk, f"turn-{turn}.{n}", call, tools[call.name])
+    running = [_run_call(talk, f"turn-{turn}.{n}", calls[n], tools[calls[n].name]) for n in readers]
+    outputs.update(zip(readers, await asyncio.gather(*running), strict=True))
+    answer: A | None = None
+    for n, call in enumerate(calls):
+        if n in outputs:
+            talk.evidence.extend(outputs[n].evidence)
+        elif call.name == ANSWER:
+            answer, outputs[n] = _read_answer(talk, call)
+        else:
+            known = ", ".join([*tools, ANSWER])
+            outputs[n] = ToolOutput(content=f"there is no tool {call.name}; there are: {known}", is_error=True)
+    results = [
+        ToolResult(call=call.id, content=outputs[n].content or "(nothing)", is_error=outputs[n].is_error)
+        for n, call in enumerate(calls)
+    ]
+    return answer, results
+
+
+async def _run_call(talk: _Conversation[A], key: str, call: ToolCall, tool: Tool) -> ToolOutput:
+    if call.malformed is not None:
+        return ToolOutput(content=f"not executed: the arguments are not a JSON object: {call.malformed[:300]}", is_error=True)
+    crew, key = talk.crew, f"{key}:{tool.name}"
+    crew.tell("tool", _brief_call(call), role=talk.agent.role)
+
+    async def run() -> ToolOutput:
+        try:
+            return await tool.call(call.arguments, crew.workspace)
+        except (ToolError, InstrumentError) as error:
+            return ToolOutput(content=str(error), is_error=True)
+
+    output = await crew.journal.effect(
+        talk.lane, key, ToolOutput, run, asked=call.arguments, reapply=tool.writes
+    )
+    if output.is_error and tool.writes and _worked_when_recorded(crew, talk.lane, key):
+        talk.stale.append(f"stale: {_brief_call(call)}: {output.content.splitlines()[0]}")
+    return output
+
+
+def _worked_when_recorded(crew: Crew, lane: str, key: str) -> bool:
+    recorded = crew.journal.source.find("effect", lane, key) if crew.journal.source else None
+    return recorded is not None and not recorded.value.get("is_error", False)
+
+
+def _brief_call(call: ToolCall) -> str:
+    arguments = ", ".join(f"{name}={str(value)[:60]!r}" for name, value in list(call.arguments.items())[:2])
+    return f"{call.name}({arguments})"
+
+
+def _read_answer(talk: _Conversation[A], call: ToolCall) -> tuple[A | None, ToolOutput]:
+    if call.malformed is not None:
+        return None, ToolOutput(content="the arguments of the answer are not a JSON object; answer again", is_error=True)
+    try:
+        answer = talk.agent.answer.model_validate(call.arguments)
+    except ValidationError as error:
+        return None, ToolOutput(content=f"the answer does not fit:\n{explain(error)}\nAnswer again.", is_error=True)
+    problems = list(talk.check(answer))
+    if problems:
+        return None, ToolOutput(content="\n".join([*problems, "Answer again."]), is_error=True)
+    return answer, ToolOutput(content="taken")

@@ -1,0 +1,59 @@
+"""What every agent and node shares while a run lasts: models, journal, workspace, budget, an audience."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from perfcrew.errors import LLMError
+from perfcrew.llm.base import LLM, Reply, Request
+from perfcrew.llm.journal import Journal
+from perfcrew.llm.limits import Budget
+from perfcrew.records.events import Event
+from tools.workspace import Workspace
+
+Tier = Literal["strong", "quick"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a run may go on trying."""
+
+    rounds: int = 2
+    attempts: int = 2
+    steps: int = 8
+    turns: int = 30
+    """Turns of one conversation."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The runtime context of the graph. Never part of its state."""
+
+    models: Mapping[Tier, str]
+    llm: LLM
+    """Answers requests for any of `models`."""
+    journal: Journal
+    workspace: Workspace
+    budget: Budget
+    watch: Callable[[Event], None]
+    limits: Limits = field(default_factory=Limits)
+
+    def within(self, workspace: Workspace) -> "Crew":
+        """The same crew at work somewhere else, such as in the coder's worktree."""
+        return replace(self, workspace=workspace)
+
+    def tell(self, kind: str, text: str, *, phase: str = "", role: str = "", **figures: float) -> None:
+        """Say something to whoever watches."""
+        self.watch(Event.model_validate({"kind": kind, "text": text, "phase": phase, "role": role, "figures": figures}))
+
+
+class Absent:
+    """Stands where a model would be when a recording answers: it must never be asked."""
+
+    async def complete(self, request: Request) -> Reply:
+        """Refuse.
+
+        Raises:
+            LLMError: always.
+        """
+        raise LLMError(f"{request.model} was asked although a recording stands in for it")

@@ -1,0 +1,114 @@
+"""The `performance` role: what the baseline means, and what validation shows."""
+
+from collections.abc import Iterable, Mapping
+
+from pydantic import Field
+
+from agents.agent import Agent
+from agents.briefs import show_changes, show_effects, show_evidence, show_findings, show_request, show_target
+from perfcrew.records.base import Record
+from perfcrew.records.evidence import Effect, Evidence
+from perfcrew.records.target import Target
+from perfcrew.records.work import Change, Finding, FindingKind, Place, RecipeRequest, Severity
+from tools.explain import explain_query
+from tools.source import list_files, read_file, search_code
+
+
+class ProposedFinding(Record):
+    """A bottleneck that the evidence shows. Figures come from the evidence you cite, never from you."""
+
+    kind: FindingKind
+    place: Place
+    claim: str = Field(description="what costs the time or memory, and how the evidence shows it; one or two sentences")
+    evidence: tuple[str, ...] = Field(min_length=1, description="ids of the evidence that shows it")
+    severity: Severity
+    remedy: str
+    prevention: str
+
+
+class BaselineAnswer(Record):
+    """What the baseline shows. Confirm or sharpen the detectors' findings and add those that they missed."""
+
+    summary: str
+    findings: tuple[ProposedFinding, ...]
+
+
+class ValidationAnswer(Record):
+    """What the comparison shows. You can raise concerns; code decides."""
+
+    summary: str
+    concerns: tuple[str, ...] = ()
+
+
+BASELINE = Agent(
+    role="performance",
+    prompt="performance_baseline",
+    tools=(list_files, read_file, search_code, explain_query),
+    answer=BaselineAnswer,
+    turns=14,
+)
+VALIDATION = Agent(
+    role="performance", prompt="performance_validation", tools=(read_file, search_code), answer=ValidationAnswer, turns=6
+)
+
+
+def brief_baseline(
+    request: RecipeRequest, target: Target, evidence: Iterable[Evidence], detected: Iterable[Finding], text: str
+) -> str:
+    """What the role sees in phase 1."""
+    parts = (show_request(request), show_target(target), "# Evidence", show_evidence(evidence))
+    return "\n\n".join((*parts, "# What detectors found", show_findings(detected), text))
+
+
+def brief_validation(changes: Iterable[Change], effects: Iterable[Effect], evidence: Iterable[Evidence]) -> str:
+    """What the role sees in phase 4."""
+    parts = ("# Changes", show_changes(changes), "# Base against the composed branch", show_effects(effects))
+    return "\n\n".join((*parts, "# Evidence on the composed branch", show_evidence(evidence)))
+
+
+def check_baseline(answer: BaselineAnswer, known: Mapping[str, Evidence]) -> list[str]:
+    """Findings must cite evidence that exists."""
+    return [
+        f"finding {number}: there is no evidence `{name}`; there is: {', '.join(sorted(known))}"
+        for number, finding in enumerate(answer.findings)
+        for name in finding.evidence
+        if name not in known
+    ]
+
+
+def to_findings(
+    answer: BaselineAnswer, detected: Iterable[Finding], shares: Mapping[str, float]
+) -> tuple[Finding, ...]:
+    """The detectors' findings and the agent's, merged by id.
+
+    Args:
+        answer: what the agent proposed.
+        detected: what code found; its measured shares are kept.
+        shares: measured share of end-to-end time by function name, source line and query fingerprint.
+    """
+    merged = {finding.id: finding for finding in detected}
+    for proposed in answer.findings:
+        name = finding_id(proposed.kind, proposed.place)
+        known = merged.get(name)
+        merged[name] = Finding(
+            **proposed.model_dump(),
+            id=name,
+            share=known.share if known and known.share is not None else _share_of(proposed.place, shares),
+            source="performance",
+        )
+    return tuple(merged.values())
+
+
+def finding_id(kind: str, place: Place) -> str:
+    """`kind@place`: the most telling part of the place names it."""
+    where = place.fingerprint or place.symbol or place.endpoint or place.path or "application"
+    return f"{kind}@{where}"
+
+
+def _share_of(place: Place, shares: Mapping[str, float]) -> float | None:
+    names = (place.fingerprint, place.symbol, f"{place.path}:{place.line}", place.endpoint)
+    found = [shares[name] for name in names if name is not None and name in shares]
+    if place.symbol and not found:
+        last = place.symbol.rsplit(".", 1)[-1].rstrip("()")
+        found = [share for name, share in shares.items() if name.rsplit(".", 1)[-1].split(":")[-1] == last]
+    return max(found) if found else None
