@@ -126,8 +126,9 @@ def _refuse_unknown() -> None:
         given |= {name: DOTENV for name in names if name.upper().startswith(PREFIX)}
     for name, where in given.items():
         if name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; .env.example lists what there is"
+            stems = [each.removeprefix(PREFIX) for each in known]
+            near = difflib.get_close_matches(name.upper().removeprefix(PREFIX), stems, n=1)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else "; .env.example lists what there is"
             raise UserError(f"{name} in {where}: no such setting{hint}")
 
 

@@ -48,7 +48,7 @@ def test_keys_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("PERFCREW_MAX_STEP", "1", "PERFCREW_MAX_STEP in the environment: no such setting; did you mean PERFCREW_MAX_STEPS?"),
+        ("PERFCREW_HOM", "1", "PERFCREW_HOM in the environment: no such setting; did you mean PERFCREW_HOME?"),
         ("PERFCREW_ZZZ", "1", "PERFCREW_ZZZ in the environment: no such setting; .env.example lists what there is"),
         ("PERFCREW_MAX_STEPS", "many", "PERFCREW_MAX_STEPS: input should be a valid integer"),
         ("PERFCREW_MODEL", "gpt", "PERFCREW_MODEL: expected anthropic/NAME, openai/NAME or openai-chat/NAME"),
