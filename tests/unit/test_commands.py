@@ -1,0 +1,122 @@
+"""Slash commands: the recipe's example as it stands, and what people mistype."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfcrew.entry.commands import NAMES, parse_commands
+from perfcrew.errors import UserError
+
+EXAMPLE = """\
+```bash
+# Phase 1: Parallel Baseline Analysis
+/agent:performance
+Analyze /api/dashboard endpoint:
+- Current response time: 1.2s average
+- Load test with 100 concurrent users
+- Profile database queries
+- Memory usage patterns
+- CPU utilization
+
+/agent:memory-sync
+Capture current dashboard implementation architecture
+
+# Phase 2: Optimization Design
+/agent:architect
+Design optimizations for dashboard API:
+Baseline: 1.2s response, 15 DB queries, 50MB memory
+Target: <300ms response, <5 queries, <20MB memory
+Constraints: No breaking changes, maintain real-time data
+
+# Phase 3: Implementation
+/agent:coder
+Implement dashboard optimizations:
+1. Add Redis caching for user preferences
+2. Implement query batching for widgets
+3. Add database indexes on frequently queried columns
+4. Implement response compression
+5. Optimize JSON serialization
+
+[Include specific code examples]
+
+# Phase 4: Parallel Validation
+/agent:performance
+Validate optimizations:
+- New response time measurement
+- Load test with 200 concurrent users
+- Compare before/after metrics
+
+/agent:tester
+Regression testing:
+- All dashboard features working
+- Data accuracy maintained
+- Edge cases handled
+```
+"""
+
+
+def test_the_recipes_example_is_six_commands() -> None:
+    commands = parse_commands(EXAMPLE)
+    assert [(command.role, command.phase) for command in commands] == [
+        ("performance", 1), ("memory-sync", 1), ("architect", 2), ("coder", 3), ("performance", 4), ("tester", 4),
+    ]  # fmt: skip
+    first, _, architect, coder = commands[:4]
+    assert first.text == "Analyze /api/dashboard endpoint:"
+    assert len(first.bullets) == 5
+    assert first.bullets[1] == "Load test with 100 concurrent users"
+    assert architect.text.splitlines()[1:] == [
+        "Baseline: 1.2s response, 15 DB queries, 50MB memory",
+        "Target: <300ms response, <5 queries, <20MB memory",
+        "Constraints: No breaking changes, maintain real-time data",
+    ]
+    assert coder.bullets[0] == "Add Redis caching for user preferences"
+    assert len(coder.bullets) == 5
+    assert not any("[" in command.said for command in commands)
+    assert commands[5].said.splitlines()[-1] == "- Edge cases handled"
+
+
+def test_one_line() -> None:
+    (command,) = parse_commands("/agent:performance Analyze /api/dashboard endpoint")
+    assert (command.role, command.text, command.line) == ("performance", "Analyze /api/dashboard endpoint", 1)
+
+
+def test_a_path_at_the_start_of_a_line_is_text() -> None:
+    (command,) = parse_commands("/agent:performance\n/api/dashboard is slow")
+    assert command.text == "/api/dashboard is slow"
+
+
+@pytest.mark.parametrize(
+    ("text", "variation", "said"),
+    [("/recipe", None, ""), ("/recipe API keep it small", "api", "keep it small"), ("/recipe go", None, "go")],
+)
+def test_recipe(text: str, variation: str | None, said: str) -> None:
+    (command,) = parse_commands(text)
+    assert (command.role, command.variation, command.text) == (None, variation, said)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/agent:performence x", "x.md, line 1: no such command /agent:performence; did you mean /agent:performance?"),
+        ("/coder x", "x.md, line 1: no such command /coder; did you mean /agent:coder?"),
+        ("\n/agent:qa", "x.md, line 2: no such command /agent:qa; there are /agent:performance, /agent:memory-sync,"),
+        ("hello", "x.md, line 1: expected a command such as /agent:performance, got 'hello'"),
+        ("# only a comment", "x.md: expected a command such as /agent:performance, got nothing"),
+    ],
+)
+def test_mistakes_take_one_line(text: str, expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_commands(text, "x.md")
+    assert str(caught.value).startswith(expected)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES[:-1]), st.lists(st.from_regex(r"[A-Z][a-z ]{0,20}", fullmatch=True)))))
+def test_what_is_said_comes_back(spoken: list[tuple[str, list[str]]]) -> None:
+    if not spoken:
+        return
+    text = "\n".join(f"/{name}\n" + "".join(f"- {line}\n" for line in lines) for name, lines in spoken)
+    commands = parse_commands(text)
+    assert [(command.name, list(command.bullets)) for command in commands] == [
+        (name, [line.strip() for line in lines]) for name, lines in spoken
+    ]
