@@ -1,0 +1,177 @@
+"""The success criteria: the recipe's, the target's and the plan's, each judged by code from the recorded figures.
+
+A criterion is met, not met, or not applicable (None), and always says why. A wanted gain counts when the lower end of
+its interval reaches it: the worst that the measurements allow must be good enough.
+"""
+
+from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.report import CriterionRow, MetricRow, Report
+from perfcrew.records.work import Criterion
+from perfcrew.report.figures import name_metric, show_figure, show_interval, show_ratio
+
+_RESPONSE = ("http.p50_ms", "http.p95_ms", "command.seconds")
+_HALVED = 2.0
+"""More than 50 % less time is more than twice as good."""
+_MEMORY_RATIO = 1 / 0.7
+"""More than 30 % less memory."""
+_CPU_LIMIT = 0.7
+_DOUBLED = 2.0
+"""More than 100 % more capacity."""
+
+
+def judge_criteria(report: Report) -> tuple[CriterionRow, ...]:
+    """All criteria of a report whose `metrics` are set: the recipe's, then the target's goals, then the plan's."""
+    plan = report.plans[-1].criteria if report.plans else ()
+    goals = tuple(judge_criterion(report, goal, "goal") for goal in report.goals)
+    planned = tuple(judge_criterion(report, item, "plan") for item in plan if item not in report.goals)
+    return (*_judge_recipe(report), *goals, *planned)
+
+
+def goals_of(report: Report) -> tuple[Criterion, ...]:
+    """What the run had to reach: the target's goals, or the last plan's criteria where the target sets none."""
+    return report.goals or (report.plans[-1].criteria if report.plans else ())
+
+
+def judge_criterion(report: Report, criterion: Criterion, source: str) -> CriterionRow:
+    """One measurable condition against the report's metrics, or against the candidate's own measurement."""
+    name = f"{source}: {name_metric(criterion.metric)} of {criterion.workload} {_describe(criterion)}"
+    row = _find_row(report, criterion.metric, criterion.workload)
+    if criterion.comparison == "improve_by":
+        if row is None:
+            return _not_measured(name)
+        return CriterionRow(name=name, met=row.ratio_low >= criterion.value, detail=_describe_gain(row))
+    value = row.candidate if row else _find_value(report, criterion.metric, criterion.workload)
+    if value is None:
+        return _not_measured(name)
+    met = value <= criterion.value if criterion.comparison == "at_most" else value >= criterion.value
+    return CriterionRow(name=name, met=met, detail=f"measured {show_figure(criterion.metric, value)}")
+
+
+def arm_after(report: Report) -> str:
+    """The arm that shows the end of the run: the candidate, or the base where nothing was kept."""
+    return "candidate" if any(change.kept for change in report.changes) else "base"
+
+
+def evidence_after(report: Report, kind: str) -> tuple[Evidence, ...]:
+    """Evidence of one kind about the version that the run ends with."""
+    ending = f"/{arm_after(report)}"
+    return tuple(item for item in report.evidence if item.kind == kind and item.id.endswith(ending))
+
+
+def _judge_recipe(report: Report) -> tuple[CriterionRow, ...]:
+    return (
+        _judge_gain(report, "response time improved by more than 50 %", _RESPONSE, _HALVED),
+        _judge_queries(report),
+        _judge_memory(report),
+        _judge_cpu(report),
+        _judge_vitals(report),
+        _judge_regressions(report),
+        _judge_gain(report, "load capacity increased by more than 100 %", ("http.rps",), _DOUBLED),
+    )
+
+
+def _judge_gain(report: Report, name: str, metrics: tuple[str, ...], ratio: float) -> CriterionRow:
+    """Whether each of the metrics became better by more than a ratio, at the workload that decides."""
+    first = next(iter(report.workloads), "")
+    rows = [row for row in report.metrics if row.name in metrics and row.workload == first]
+    if not rows:
+        return _not_measured(name)
+    detail = "; ".join(f"{name_metric(row.name)}: {_describe_gain(row)}" for row in rows)
+    return CriterionRow(name=name, met=all(row.ratio_low > ratio for row in rows), detail=detail)
+
+
+def _judge_queries(report: Report) -> CriterionRow:
+    name = "database queries optimised (no N+1)"
+    traced = [item for item in evidence_after(report, "queries") if "n_plus_one" in item.facts]
+    if not traced:
+        return CriterionRow(name=name, met=None, detail="no queries of the final version were traced")
+    left = [f"{item.id}: {item.facts['n_plus_one']}" for item in traced if item.facts["n_plus_one"]]
+    rows = [row for row in report.metrics if row.name == "db.queries_per_request"]
+    counts = "; ".join(
+        f"{row.workload}: {show_figure(row.name, row.base)} → {show_figure(row.name, row.candidate)} queries a request"
+        for row in rows
+    )
+    detail = f"N+1 patterns left: {', '.join(left)}" if left else "no N+1 pattern left"
+    return CriterionRow(name=name, met=not left, detail=f"{detail}; {counts}" if counts else detail)
+
+
+def _judge_memory(report: Report) -> CriterionRow:
+    name = "memory usage reduced by more than 30 %"
+    first = next(iter(report.workloads), "")
+    row = _find_row(report, "memory.peak_mb", first)
+    if row is not None:
+        return CriterionRow(name=name, met=row.ratio_low > _MEMORY_RATIO, detail=_describe_gain(row))
+    before = _find_measurement(report, "memory.peak_mb", first, "base")
+    after = _find_measurement(report, "memory.peak_mb", first, arm_after(report))
+    if before is None or after is None:
+        return _not_measured(name)
+    figures = f"{show_figure('memory.peak_mb', before.value)} → {show_figure('memory.peak_mb', after.value)}"
+    return CriterionRow(name=name, met=before.value > _MEMORY_RATIO * after.value, detail=f"{figures} at peak")
+
+
+def _judge_cpu(report: Report) -> CriterionRow:
+    name = "CPU utilisation below 70 % under load"
+    found = [(workload, _find_value(report, "cpu.utilisation", workload)) for workload in report.workloads]
+    known = [(workload, value) for workload, value in found if value is not None]
+    if not known:
+        return _not_measured(name)
+    detail = "; ".join(f"{workload}: {show_figure('cpu.utilisation', value)}" for workload, value in known)
+    return CriterionRow(name=name, met=all(value < _CPU_LIMIT for _, value in known), detail=detail)
+
+
+def _judge_vitals(report: Report) -> CriterionRow:
+    name = "all Core Web Vitals in the good range"
+    pages = [workload for workload, kind in report.workloads.items() if kind == "page"]
+    detail = "the target describes no page workload" if not pages else "web vitals of the pages were not measured"
+    return CriterionRow(name=name, met=None, detail=detail)
+
+
+def _judge_regressions(report: Report) -> CriterionRow:
+    name = "zero performance regressions"
+    if not report.metrics:
+        return _not_measured(name)
+    if arm_after(report) == "base":
+        return CriterionRow(name=name, met=True, detail="nothing was kept, so nothing was made worse")
+    rows = report.metrics
+    worse = [f"{row.name} of {row.workload} {show_ratio(row.ratio)}" for row in rows if row.outcome == "regressed"]
+    unsure = [f"{row.name} of {row.workload}" for row in rows if row.outcome == "underpowered"]
+    detail = f"worse: {', '.join(worse)}" if worse else f"none of {len(report.metrics)} metrics became worse"
+    return CriterionRow(
+        name=name, met=not worse, detail=f"{detail}; could not tell for {', '.join(unsure)}" if unsure else detail
+    )
+
+
+def _find_row(report: Report, metric: str, workload: str) -> MetricRow | None:
+    return next((row for row in report.metrics if row.name == metric and row.workload == workload), None)
+
+
+def _find_measurement(report: Report, metric: str, workload: str, arm: str) -> Measurement | None:
+    """The last measurement of an arm: a later round of the run replaces an earlier one."""
+    every = [*(item for evidence in report.evidence for item in evidence.measurements), *report.measurements]
+    wanted = (metric, workload, arm)
+    return next((item for item in reversed(every) if (item.metric, item.workload, item.arm) == wanted), None)
+
+
+def _find_value(report: Report, metric: str, workload: str) -> float | None:
+    row = _find_row(report, metric, workload)
+    if row is not None:
+        return row.candidate
+    found = _find_measurement(report, metric, workload, arm_after(report))
+    return None if found is None else found.value
+
+
+def _describe(criterion: Criterion) -> str:
+    if criterion.comparison == "improve_by":
+        return f"at least {show_ratio(criterion.value)} better"
+    words = "at most" if criterion.comparison == "at_most" else "at least"
+    return f"{words} {show_figure(criterion.metric, criterion.value)}"
+
+
+def _describe_gain(row: MetricRow) -> str:
+    figures = f"{show_figure(row.name, row.base)} → {show_figure(row.name, row.candidate)}"
+    interval = "" if row.exact else f" ({show_interval(row.ratio_low, row.ratio_high)})"
+    return f"{figures}, {show_ratio(row.ratio)} better{interval}" if row.ratio >= 1 else f"{figures}, worse{interval}"
+
+
+def _not_measured(name: str) -> CriterionRow:
+    return CriterionRow(name=name, met=None, detail="not measured in this run")
