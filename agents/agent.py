@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
@@ -72,7 +73,7 @@ async def converse(
         system: the rendered system prompt.
         brief: what the role may see, as text.
         crew: journal, models, workspace, budget.
-        lane: place of the conversation in the run: `round/phase/role/attempt`.
+        lane: place of the conversation in the run: `round/phase/role`, then step and attempt where there are several.
         check: problems of an answer beyond its type; they go back to the model.
 
     Raises:
@@ -92,8 +93,10 @@ async def converse(
         request = Request(
             model=crew.models[agent.tier], system=system, messages=tuple(talk.messages), tools=specs, max_tokens=16000
         )
-        reply = await crew.journal.reply(lane, turn, request, lambda asked=request: crew.llm.complete(asked))  # type: ignore[misc]
-        crew.budget.charge(reply, role=agent.role)
+        answered_before = crew.journal.has(lane, f"turn-{turn}", "reply")
+        reply = await crew.journal.reply(lane, turn, request, partial(crew.llm.complete, request))
+        if not answered_before:
+            crew.budget.charge(reply, role=agent.role)
         crew.tell("turn", reply.text.strip().split("\n")[0][:160], role=agent.role, turn=turn, **_spent(crew))
         answer = await _take(talk, turn, reply)
         if answer is not None:
@@ -156,7 +159,7 @@ async def _run_calls(
         if n in outputs:
             talk.evidence.extend(outputs[n].evidence)
         elif call.name == ANSWER:
-            answer, outputs[n] = _read_answer(talk, call)
+            answer, outputs[n] = _read_answer(talk, turn, call)
         else:
             known = ", ".join([*tools, ANSWER])
             outputs[n] = ToolOutput(content=f"there is no tool {call.name}; there are: {known}", is_error=True)
@@ -192,12 +195,17 @@ def _worked_when_recorded(crew: Crew, lane: str, key: str) -> bool:
     return recorded is not None and not recorded.value.get("is_error", False)
 
 
+def _ends_recording(talk: _Conversation[A], turn: int) -> bool:
+    source = talk.crew.journal.source
+    return source is not None and source.find("reply", talk.lane, f"turn-{turn + 1}") is None
+
+
 def _brief_call(call: ToolCall) -> str:
     arguments = ", ".join(f"{name}={str(value)[:60]!r}" for name, value in list(call.arguments.items())[:2])
     return f"{call.name}({arguments})"
 
 
-def _read_answer(talk: _Conversation[A], call: ToolCall) -> tuple[A | None, ToolOutput]:
+def _read_answer(talk: _Conversation[A], turn: int, call: ToolCall) -> tuple[A | None, ToolOutput]:
     if call.malformed is not None:
         return None, ToolOutput(content="the arguments of the answer are not a JSON object; answer again", is_error=True)
     try:
@@ -205,6 +213,10 @@ def _read_answer(talk: _Conversation[A], call: ToolCall) -> tuple[A | None, Tool
     except ValidationError as error:
         return None, ToolOutput(content=f"the answer does not fit:\n{explain(error)}\nAnswer again.", is_error=True)
     problems = list(talk.check(answer))
+    if problems and _ends_recording(talk, turn):
+        # The recorded conversation ended here, with evidence that differs from today's in the edges of a detector.
+        talk.stale.extend(f"stale answer of {talk.agent.role}: {problem}" for problem in problems)
+        problems = []
     if problems:
         return None, ToolOutput(content="\n".join([*problems, "Answer again."]), is_error=True)
     return answer, ToolOutput(content="taken")

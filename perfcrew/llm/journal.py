@@ -60,11 +60,15 @@ class Recording:
         """The entry at a place, if the recording has it."""
         return self.entries.get((kind, lane, key))
 
+    def value(self, key: str) -> Any:
+        """A fact about the recorded run, such as its `base` commit; None if it was not noted."""
+        entry = self.entries.get(("run", "", key))
+        return entry.value if entry else None
+
     @property
     def label(self) -> str:
         """Who gave the recorded replies."""
-        entry = self.entries.get(("run", "", "label"))
-        return str(entry.value) if entry else "unknown"
+        return str(self.value("label") or "unknown")
 
 
 class Journal:
@@ -110,6 +114,12 @@ class Journal:
     def has(self, lane: str, key: str, kind: Kind = "effect") -> bool:
         """Whether this run has done something already."""
         return (kind, lane, key) in self._known
+
+    def replies(self) -> Iterator[tuple[str, Reply]]:
+        """Every reply that this run has, with its lane."""
+        for entry in self._known.values():
+            if entry.kind == "reply":
+                yield entry.lane, Reply.model_validate(entry.value)
 
     def note(self, key: str, value: Any) -> None:
         """Record a fact about the run itself, once: a label, a configuration, prompt digests."""

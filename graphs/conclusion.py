@@ -1,0 +1,98 @@
+"""The end of a round and of the run: the judge, and the report that it reads."""
+
+from langgraph.runtime import Runtime
+
+from agents.crew import Crew
+from graphs.phase import Run
+from graphs.state import RunState, Update
+from perfcrew.records.report import Report
+from perfcrew.records.work import PlanStep
+from perfcrew.report.build import Comparison, Material, build_report
+from perfcrew.verdict import decide
+from prompts import prompt_digest, prompt_names
+from tools.duel import Duel
+from tools.git import publish
+
+
+async def judge(state: RunState, crew: Crew) -> Update:
+    """Decide about the composed branch, and open another round while goals are unmet and something is left to try."""
+    final = state["final"]
+    verdict = decide(final.effects, tuple(state["checks"].values()), samples=final.samples) if final else None
+    if verdict:
+        crew.tell("measured", f"the whole branch: {verdict.reason}", phase="judge")
+    notes: list[str] = []
+    if verdict and not verdict.accepted:
+        notes.append(f"the composed branch is not offered: {verdict.reason}")
+    update = Update(verdict=verdict, notes=notes)
+    if goes_on(state, crew):
+        return {**update, "round": state["round"] + 1}
+    return update
+
+
+def goes_on(state: RunState, crew: Crew) -> bool:
+    """Whether another round is worth its cost: goals unmet, the last round kept something, rounds and budget left."""
+    if state["round"] + 1 >= crew.limits.rounds or crew.budget.exceeded() or not state["approved"]:
+        return False
+    if conclude(state, crew, 0.0).goals_met:
+        return False
+    return any(change.kept for change in state["changes"] if change.step in _latest_steps(state))
+
+
+def _latest_steps(state: RunState) -> set[str]:
+    steps: tuple[PlanStep, ...] = state["plans"][-1].steps if state["plans"] else ()
+    return {step.id for step in steps}
+
+
+def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | None = None) -> Report:
+    """The report of the run as it stands."""
+    workspace = crew.workspace
+    kept = any(change.kept for change in state["changes"])
+    return build_report(
+        Material(
+            run_id=workspace.run_id,
+            target=workspace.target,
+            request=state["request"],
+            base_commit=state["base"],
+            head_commit=state["head"],
+            branch=branch,
+            phases=tuple(state["phases"]),
+            wall_seconds=wall_seconds,
+            usage=crew.budget.usage(),
+            models=crew.budget.models(),
+            answered_by=crew.journal.source.label if crew.journal.source else "the model services named here",
+            plans=tuple(state["plans"]),
+            changes=tuple(state["changes"]),
+            findings=tuple(state["findings"].values()),
+            evidence=tuple(state["evidence"].values()),
+            measurements=state["final"].measurements if state["final"] else (),
+            final=_comparison(state["final"]) if kept else None,
+            noise=_comparison(state["noise"]),
+            checks=tuple(state["checks"].values()),
+            reviews=tuple(state["reviews"].values()),
+            snapshot=state["snapshot"],
+            board=tuple(state["board"].values()),
+            prompts={name: prompt_digest(name) for name in prompt_names()},
+            notes=(*state["notes"], *crew.journal.drift[:20]),
+            environment={"digest": workspace.environment},
+            failures=tuple(f"{name}: {why}" for name, why in state["failures"].items() if why),
+        )
+    )
+
+
+async def deliver(state: RunState, runtime: Runtime[Run]) -> Update:
+    """Give the user's repository the branch, if there is one to offer, and conclude."""
+    run = runtime.context
+    crew, branch = run.crew, f"perfcrew/{run.crew.workspace.run_id}"
+    offered = state["verdict"] is not None and state["verdict"].accepted and state["head"] != state["base"]
+
+    async def give() -> bool:
+        await publish(crew.workspace.clone, state["head"], run.repo, branch)
+        return True
+
+    if offered:
+        await crew.journal.effect("report", "publish", bool, give, asked=state["head"])
+    return Update(report=conclude(state, crew, run.clock(), branch if offered else None))
+
+
+def _comparison(duel: Duel | None) -> Comparison | None:
+    return Comparison(effects=duel.effects, samples=duel.samples) if duel else None

@@ -1,0 +1,126 @@
+"""The recipe as a state machine.
+
+    START ─► intake ─┬─► performance_baseline ─┬─► baseline_join ─► architect ─► approval (if asked for) ─► coder
+                     └─► memory_sync ──────────┘        │               ▲
+                            ▲ (only the failed one) ◄───┘               │ (goals unmet, budget left)
+                                                                        │
+             ┌─► performance_validation ─┐                              │
+    coder ───┼─► tester ─────────────────┼─► validation_join ─► judge ──┴─► report ─► END
+             └─► security (if asked for) ┘        │
+                     ▲ (only the failed one) ◄────┘
+
+    No plan, a declined plan, or nothing kept: straight to report.
+
+Joins are deferred nodes: they run once, when every branch that was started has ended. A failure in a branch is held until
+its sibling has ended; then only the failed branch runs again.
+"""
+
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from agents.crew import Crew
+from graphs.baseline import baseline, join_baseline, snapshot
+from graphs.conclusion import deliver, judge
+from graphs.design import approve, design
+from graphs.implementation import implement
+from graphs.intake import intake
+from graphs.phase import Run, admit_retry, failed_branches, node
+from graphs.state import RunState, Update
+from graphs.validation import join_validation, secure, test, validate
+
+Recipe = CompiledStateGraph[RunState, Run, RunState, RunState]
+BASELINE_BRANCHES = ("performance_baseline", "memory_sync")
+VALIDATION_BRANCHES = ("performance_validation", "tester", "security")
+
+
+def build(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Recipe:
+    """The compiled recipe. Every edge is here."""
+    graph = StateGraph(RunState, context_schema=Run)
+    graph.add_node("intake", node("intake", "Prepare clone, environment, data and tests", None, intake))
+    graph.add_node(
+        "performance_baseline",
+        node("performance_baseline", "Measure the baseline", "performance", baseline, group="baseline"),
+    )
+    graph.add_node(
+        "memory_sync", node("memory_sync", "Capture the architecture", "memory-sync", snapshot, group="baseline")
+    )
+    graph.add_node("baseline_join", _join("baseline_join", BASELINE_BRANCHES, join_baseline), defer=True)
+    graph.add_node("architect", node("architect", "Rank bottlenecks and plan", "architect", design))
+    graph.add_node("approval", node("approval", "Ask for approval", None, approve))
+    graph.add_node("coder", node("coder", "Implement step by step", "coder", implement))
+    graph.add_node(
+        "performance_validation",
+        node("performance_validation", "Measure the composed branch", "performance", validate, group="validation"),
+    )
+    graph.add_node("tester", node("tester", "Hunt regressions", "tester", test, group="validation"))
+    graph.add_node("security", node("security", "Review what the branch adds", "security", secure, group="validation"))
+    graph.add_node("validation_join", _join("validation_join", VALIDATION_BRANCHES, join_validation), defer=True)
+    graph.add_node("judge", node("judge", "Judge the branch", None, judge))
+    graph.add_node("report", deliver)
+
+    graph.add_edge(START, "intake")
+    for branch in BASELINE_BRANCHES:
+        graph.add_edge("intake", branch)
+        graph.add_edge(branch, "baseline_join")
+    graph.add_conditional_edges("baseline_join", after_baseline, [*BASELINE_BRANCHES, "architect"])
+    graph.add_conditional_edges("architect", after_design, ["approval", "coder", "report"])
+    graph.add_conditional_edges("approval", after_approval, ["coder", "report"])
+    graph.add_conditional_edges("coder", after_coding, [*VALIDATION_BRANCHES, "report"])
+    for branch in VALIDATION_BRANCHES:
+        graph.add_edge(branch, "validation_join")
+    graph.add_conditional_edges("validation_join", after_validation, [*VALIDATION_BRANCHES, "judge"])
+    graph.add_conditional_edges("judge", after_judgement, ["architect", "report"])
+    graph.add_edge("report", END)
+    return graph.compile(checkpointer=checkpointer, name="recipe")
+
+
+def _join(name: str, branches: tuple[str, ...], work: Any) -> Any:
+    async def join(state: RunState, runtime: Runtime[Run]) -> Update:
+        if failed_branches(state, branches):
+            admit_retry(state, runtime.context, branches)
+            return Update()
+        crew: Crew = runtime.context.crew
+        update: Update = await work(state, crew)
+        return update
+
+    join.__name__ = name
+    return join
+
+
+def after_baseline(state: RunState) -> list[str]:
+    """The failed branches again, or on to the architect."""
+    return failed_branches(state, BASELINE_BRANCHES) or ["architect"]
+
+
+def after_design(state: RunState) -> str:
+    """No plan for this round: nothing to implement."""
+    if not state["plans"] or state["plans"][-1].round != state["round"] or not state["plans"][-1].steps:
+        return "report"
+    return "approval" if state["request"].approve else "coder"
+
+
+def after_approval(state: RunState) -> str:
+    """A declined plan ends the run with what there is."""
+    return "coder" if state["approved"] else "report"
+
+
+def after_coding(state: RunState) -> list[str]:
+    """A branch that is new since the last validation is validated; otherwise there is nothing to compare."""
+    steps = {step.id for step in state["plans"][-1].steps}
+    if not any(change.kept and change.step in steps for change in state["changes"]):
+        return ["report"]
+    return [name for name in VALIDATION_BRANCHES if name != "security" or state["request"].security]
+
+
+def after_validation(state: RunState) -> list[str]:
+    """The failed branches again, or on to the judge."""
+    return failed_branches(state, VALIDATION_BRANCHES) or ["judge"]
+
+
+def after_judgement(state: RunState) -> str:
+    """The judge has opened another round, or the run ends."""
+    return "architect" if not state["plans"] or state["round"] > state["plans"][-1].round else "report"

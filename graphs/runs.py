@@ -1,0 +1,94 @@
+"""The runs on this machine: where each lives, and what is needed to go on with it."""
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from perfcrew.errors import UserError
+from perfcrew.records.base import Record
+from perfcrew.records.report import Report
+from perfcrew.records.work import RecipeRequest
+
+MANIFEST, REPORT = "run.json", "report.json"
+
+
+class Manifest(Record):
+    """How a run was started."""
+
+    run_id: str
+    repo: Path
+    config: Path | None
+    base: str
+    request: RecipeRequest
+    replay: Path | None
+    frozen: bool
+    answered_by: str
+    quick: bool
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and can be typed."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def run_folder(home: Path, run_id: str, *, new: bool = False) -> Path:
+    """Where a run lives.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    folder = home / "runs" / run_id
+    if new:
+        folder.mkdir(parents=True)
+    elif not (folder / MANIFEST).exists():
+        known = ", ".join(path.name for path in list_runs(home)) or "none"
+        raise UserError(f"there is no run {run_id!r} in {home / 'runs'}; there is: {known}")
+    return folder
+
+
+def list_runs(home: Path, most: int = 20) -> list[Path]:
+    """Folders of the newest runs, newest first."""
+    folders = (path for path in (home / "runs").glob("*") if (path / MANIFEST).exists())
+    return sorted(folders, reverse=True)[:most]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write down how the run was started."""
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """How the run was started.
+
+    Raises:
+        UserError: the manifest is from another version, or damaged.
+    """
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise UserError(f"{folder / MANIFEST}: not readable by this version ({error.error_count()} problems)") from None
+
+
+def read_report(folder: Path) -> Report:
+    """The report of a finished run.
+
+    Raises:
+        UserError: the run has none yet, or it was damaged.
+    """
+    path = folder / REPORT
+    if not path.exists():
+        raise UserError(f"run {folder.name} has no report yet; go on with it: perfcrew run --resume {folder.name}")
+    try:
+        return Report.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UserError(f"{path}: not a report: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def finished_runs(home: Path) -> Iterator[tuple[Manifest, Report | None]]:
+    """Runs with their reports where they have one, newest first."""
+    for folder in list_runs(home):
+        yield read_manifest(folder), read_report(folder) if (folder / REPORT).exists() else None

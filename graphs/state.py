@@ -1,0 +1,97 @@
+"""The recipe's shared state: total, typed, merged by reducers where parallel branches write."""
+
+from typing import Annotated, TypedDict, TypeVar
+
+from perfcrew.records.evidence import Check, Evidence, Verdict
+from perfcrew.records.report import PhaseRow, Report
+from perfcrew.records.work import Card, Change, Finding, Plan, RecipeRequest, Review, Snapshot
+from tools.duel import Duel
+
+T = TypeVar("T")
+
+
+def merge(old: dict[str, T], new: dict[str, T]) -> dict[str, T]:
+    """Later values of a key win; keys of parallel branches never collide by construction."""
+    return {**old, **new}
+
+
+def append(old: list[T], new: list[T]) -> list[T]:
+    """New items at the end, without repeats, so that a node that runs twice adds once."""
+    return [*old, *(item for item in new if item not in old)]
+
+
+class RunState(TypedDict):
+    """Everything that nodes pass on. Big things are files; here are digests and references."""
+
+    request: RecipeRequest
+    base: str
+    head: str
+    """Newest kept commit; the base while nothing is kept."""
+    round: int
+    evidence: Annotated[dict[str, Evidence], merge]
+    findings: Annotated[dict[str, Finding], merge]
+    snapshot: Snapshot | None
+    plans: Annotated[list[Plan], append]
+    approved: bool
+    changes: Annotated[list[Change], append]
+    noise: Duel | None
+    """The base against itself: the noise floor of this machine."""
+    final: Duel | None
+    verdict: Verdict | None
+    checks: Annotated[dict[str, Check], merge]
+    reviews: Annotated[dict[str, Review], merge]
+    board: Annotated[dict[str, Card], merge]
+    phases: Annotated[list[PhaseRow], append]
+    failures: Annotated[dict[str, str], merge]
+    """Branch name to why it failed; empty text once it has succeeded."""
+    notes: Annotated[list[str], append]
+    report: Report | None
+
+
+class Update(TypedDict, total=False):
+    """What a node returns: the keys that it changes. A key that is not here is a type error, not a silent loss."""
+
+    head: str
+    round: int
+    evidence: dict[str, Evidence]
+    findings: dict[str, Finding]
+    snapshot: Snapshot | None
+    plans: list[Plan]
+    approved: bool
+    changes: list[Change]
+    noise: Duel | None
+    final: Duel | None
+    verdict: Verdict | None
+    checks: dict[str, Check]
+    reviews: dict[str, Review]
+    board: dict[str, Card]
+    phases: list[PhaseRow]
+    failures: dict[str, str]
+    notes: list[str]
+    report: Report | None
+
+
+def start(request: RecipeRequest, base: str) -> RunState:
+    """The state before the first node."""
+    return RunState(
+        request=request,
+        base=base,
+        head=base,
+        round=0,
+        evidence={},
+        findings={},
+        snapshot=None,
+        plans=[],
+        approved=True,
+        changes=[],
+        noise=None,
+        final=None,
+        verdict=None,
+        checks={},
+        reviews={},
+        board={},
+        phases=[],
+        failures={},
+        notes=[],
+        report=None,
+    )

@@ -1,0 +1,138 @@
+"""Phase 4: the composed branch against the base, as it will be merged. Performance, tester and security side by side."""
+
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+
+from agents.agent import AgentFailed, converse
+from agents.crew import Crew
+from agents.performance import VALIDATION, brief_validation
+from agents.security import REVIEW, brief_review, check_review, security_check
+from agents.tester import REGRESSION, brief_regression, probe_check
+from graphs.baseline import measure
+from graphs.state import RunState, Update
+from perfcrew.errors import ReplayMiss
+from perfcrew.records.base import Record
+from perfcrew.records.evidence import Check, Evidence
+from perfcrew.records.work import Review
+from perfcrew.duel_stats import noise_floors
+from prompts import render
+from tools.behaviour import compare_behaviour
+from tools.duel import FULL, Duel, run_duel
+from tools.git import diff, revert_all, touched
+from tools.target_tests import run_tests
+
+DIFF_SHOWN = 24_000
+"""Characters of the branch's diff that a reviewer sees."""
+
+
+class Compared(Record):
+    """Checks with the evidence behind them."""
+
+    checks: tuple[Check, ...]
+    evidence: Evidence
+
+
+async def validate(state: RunState, crew: Crew) -> Update:
+    """Re-measure: the final duel, then every instrument of the baseline on the composed branch."""
+    lane = f"{state['round']}/validation/performance"
+    base, head = state["base"], state["head"]
+    noise = state["noise"]
+
+    async def duel() -> Duel:
+        workspace = crew.workspace
+        floors = noise_floors(workspace.artifacts.get_json(noise.samples)) if noise else {}
+        return await run_duel(
+            workspace, base, head, workspace.target.primary, name="final", protocol=FULL, floors=floors
+        )
+
+    final = await crew.journal.effect(lane, "duel", Duel, duel, asked=[base, head])
+    crew.tell("measured", final.digest.splitlines()[0], phase="validation", role="performance")
+    evidence, notes = await measure(crew, lane, head, "candidate")
+    brief = brief_validation(state["changes"], final.effects, evidence)
+    update = Update(final=final, evidence={item.id: item for item in evidence}, notes=notes)
+    try:
+        done = await converse(VALIDATION, render(VALIDATION.prompt), brief, crew, lane)
+    except (AgentFailed, ReplayMiss) as error:
+        update["notes"] = [*notes, f"performance: {error}; the figures stand without a comment"]
+        return update
+    review = Review(role="performance", summary=done.answer.summary, concerns=done.answer.concerns, checks=())
+    return {**update, "reviews": {"performance": review}}
+
+
+async def test(state: RunState, crew: Crew) -> Update:
+    """Hunt regressions: the target's tests, equal answers, a reverted branch, then the tester's own probes."""
+    lane = f"{state['round']}/validation/tester"
+    workspace = replace(crew.workspace, candidate=state["head"])
+    base, head = state["base"], state["head"]
+    tests = await crew.journal.effect(
+        lane, "tests", Evidence, lambda: run_tests(workspace, head, "candidate"), asked=head
+    )
+    compared = await crew.journal.effect(
+        lane, "behaviour", Compared, lambda: _compare(crew, base, head), asked=[base, head]
+    )
+    reverted = await crew.journal.effect(lane, "revert", TypeAdapter(bool), lambda: _reverts(crew, base, head))
+    checks = [
+        Check(name="existing tests", passed=tests.facts.get("passed_all") != 0, detail=tests.title),
+        *compared.checks,
+        Check(name="the branch reverts to the base", passed=reverted),
+    ]
+    brief = brief_regression(
+        workspace.target, state["changes"], await _diff(crew, base, head, lane), (tests, compared.evidence)
+    )
+    found = {item.id: item for item in (tests, compared.evidence)}
+    notes: list[str] = []
+    reviews: dict[str, Review] = {}
+    try:
+        done = await converse(REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane)
+        checks.append(probe_check(done.evidence))
+        found.update({item.id: item for item in done.evidence})
+        answer = done.answer
+        reviews["tester"] = Review(role="tester", summary=answer.summary, concerns=answer.concerns, checks=tuple(checks))
+    except (AgentFailed, ReplayMiss) as error:
+        notes.append(f"tester: {error}; the deterministic checks stand alone")
+    return Update(checks={check.name: check for check in checks}, evidence=found, reviews=reviews, notes=notes)
+
+
+async def secure(state: RunState, crew: Crew) -> Update:
+    """Ask the security reviewer about what the branch adds."""
+    lane = f"{state['round']}/validation/security"
+    base, head = state["base"], state["head"]
+    paths = await crew.journal.effect(lane, "touched", TypeAdapter(tuple[str, ...]), lambda: _touched(crew, base, head))
+    brief = brief_review(crew.workspace.target, await _diff(crew, base, head, lane))
+    try:
+        done = await converse(
+            REVIEW, render(REVIEW.prompt), brief, crew, lane, lambda answer: check_review(answer, frozenset(paths))
+        )
+    except (AgentFailed, ReplayMiss) as error:
+        check = Check(name="security review", passed=False, detail=f"not done: {error}")
+        return Update(checks={check.name: check})
+    check = security_check(done.answer)
+    concerns = tuple(f"{item.severity}: {item.path}:{item.line} {item.claim}" for item in done.answer.exposures)
+    review = Review(role="security", summary=done.answer.summary, concerns=concerns, checks=(check,))
+    return Update(checks={check.name: check}, reviews={"security": review})
+
+
+async def join_validation(state: RunState, crew: Crew) -> Update:
+    """Both branches are in; nothing else is to be done before the judge."""
+    return Update()
+
+
+async def _compare(crew: Crew, base: str, head: str) -> Compared:
+    checks, evidence = await compare_behaviour(crew.workspace, base, head, held_out=True)
+    return Compared(checks=checks, evidence=evidence)
+
+
+async def _reverts(crew: Crew, base: str, head: str) -> bool:
+    return await revert_all(crew.workspace.clone, base, head)
+
+
+async def _touched(crew: Crew, base: str, head: str) -> tuple[str, ...]:
+    return tuple(item.path for item in await touched(crew.workspace.clone, base, head))
+
+
+async def _diff(crew: Crew, base: str, head: str, lane: str) -> str:
+    text = await crew.journal.effect(lane, "diff", str, lambda: diff(crew.workspace.clone, base, head))
+    return text if len(text) <= DIFF_SHOWN else f"{text[:DIFF_SHOWN]}\n[cut; read the files]"
+
+
