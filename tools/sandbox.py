@@ -1,0 +1,190 @@
+"""The sandbox around everything that a model may have written: bubblewrap with limits, detected by running it.
+
+Inside, only system folders, the interpreter and what is listed can be seen at all; home folders, keys, our own
+environment, the sockets below /run and other processes can't. Only what is listed as writable can be written.
+"""
+
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from tools.process import probe
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/gnu/store")
+"""Folders of programs: readable in every sandbox."""
+ETC = (
+    "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "fonts", "group", "host.conf",
+    "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime", "magic", "mime.types",
+    "nsswitch.conf", "os-release", "passwd", "pip.conf", "pki", "postgresql-common", "protocols", "resolv.conf",
+    "services", "ssl", "timezone",
+)  # fmt: skip
+"""What programs need of /etc. The rest of it holds secrets, such as /etc/shadow."""
+SCRATCH_BYTES = 2 << 30
+"""Size of the private /tmp and of /dev/shm."""
+FILE_BYTES = 8 << 30
+"""Largest file that a process may write."""
+PROCESSES = 4096
+NOBODY = 65534
+"""User inside when perfcrew runs as root: some servers refuse to be root, and every system knows this one."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What a confined process may touch.
+
+    Attributes:
+        writable: folders and files it may change. Their own `.git` stays read-only.
+        readable: what it may read beside system folders.
+        network: `none` is loopback of its own, `host` the machine's network.
+        masked: paths below the others that must look empty.
+        confined: False where the user has switched the sandbox off: limits only.
+    """
+
+    writable: tuple[Path, ...]
+    readable: tuple[Path, ...] = ()
+    network: Literal["none", "host"] = "none"
+    masked: tuple[Path, ...] = ()
+    confined: bool = True
+
+    @property
+    def contained(self) -> bool:
+        """Whether bubblewrap holds it, so that no descendant outlives it."""
+        return self.confined and available()
+
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs `argv` inside."""
+        if not self.contained:
+            return [*_dies_with_us(), *_limits(), *argv]
+        # Parents come before what lies below them; at equal paths the later, narrower rule holds.
+        mounts = sorted(self._mounts(), key=lambda mount: len(Path(mount[-1]).parts))
+        network = ("--unshare-net",) if self.network == "none" else ()
+        options = [word for mount in mounts for word in mount]
+        return [*_namespaces(), *network, *_system(), *options, "--remount-ro", "/", "--", *_limits(), *argv]
+
+    def _mounts(self) -> Iterator[tuple[str, ...]]:
+        for path in self.readable:
+            if path.exists() and not _is_system(path):
+                yield "--ro-bind", str(path), str(path)
+        for path in self.writable:
+            yield "--bind", str(path), str(path)
+            if (path / ".git").exists():
+                yield "--ro-bind", str(path / ".git"), str(path / ".git")
+        for path in self.masked:
+            if path.is_dir():
+                yield "--tmpfs", str(path)
+            elif path.exists():
+                yield "--ro-bind", "/dev/null", str(path)
+
+
+def wrap(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
+    """The command line that runs `argv` inside a sandbox."""
+    return sandbox.wrap(argv)
+
+
+@cache
+def available() -> bool:
+    """Whether bubblewrap works here, found out by running it once with all that we ask of it."""
+    return sys.platform == "linux" and _bwrap() is not None and _failure() == ""
+
+
+def describe() -> str:
+    """One line: what protects here, and what it does not protect from."""
+    if available():
+        processes = "" if os.getuid() else " (not on processes: root has none)"
+        return (
+            f"{probe([str(_bwrap()), '--version'])[1]}: files read-only except worktree and data, home hidden, private "
+            f"/tmp and process list, limits on memory and file size{processes}; model-written commands and tests have "
+            "no network but loopback, running arms do; total disk use is not limited"
+        )
+    reason = "bwrap is not installed (Debian: apt-get install bubblewrap)" if _bwrap() is None else _failure()
+    return (
+        f"NO SANDBOX: {reason}. Model-written code runs as you, with your files and network; only limits on memory, "
+        "processes and file size hold"
+    )
+
+
+@cache
+def _bwrap() -> str | None:
+    return shutil.which("bwrap")
+
+
+@cache
+def _failure() -> str:
+    code, output = probe([*_namespaces(), "--unshare-net", *_system(), "--remount-ro", "/", "--", "true"])
+    return "" if code == 0 else f"bwrap does not work here ({output.splitlines()[0] if output else f'exit {code}'})"
+
+
+@cache
+def _namespaces() -> tuple[str, ...]:
+    user = str(os.getuid() or NOBODY)
+    group = str(os.getgid() or NOBODY)
+    return (
+        _bwrap() or "bwrap", "--die-with-parent", "--unshare-user", "--uid", user, "--gid", group, "--unshare-pid",
+        "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+    )  # fmt: skip
+
+
+@cache
+def _system() -> tuple[str, ...]:
+    words: list[str] = []
+    for name in SYSTEM:
+        path = Path(name)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), name]
+        elif path.exists():
+            words += ["--ro-bind", name, name]
+    for name in ETC:
+        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    # Runtimes size their pools and caches from these two.
+    for name in ("/sys/devices/system/cpu", "/sys/fs/cgroup"):
+        words += ["--ro-bind-try", name, name]
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    sized = ("--size", str(SCRATCH_BYTES)) if _has_size() else ()
+    for name in ("/tmp", "/dev/shm", "/var/tmp", "/run"):
+        words += [*sized, "--tmpfs", name]
+    return tuple(words)
+
+
+@cache
+def _has_size() -> bool:
+    # bubblewrap before 0.7 can't limit a tmpfs; the kernel's own limit is half the memory.
+    return "--size" in probe([_bwrap() or "bwrap", "--help"])[1]
+
+
+def _is_system(path: Path) -> bool:
+    return any(path.is_relative_to(name) for name in SYSTEM)
+
+
+@cache
+def _limits() -> tuple[str, ...]:
+    program = next((name for name in ("/usr/bin/prlimit", "/bin/prlimit") if Path(name).exists()), None)
+    if program is None:
+        return ()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    wanted = {
+        # Address space is no measure of memory: V8 and the JVM reserve terabytes. Writable private memory is.
+        "data": (resource.RLIMIT_DATA, memory),
+        "fsize": (resource.RLIMIT_FSIZE, FILE_BYTES),
+        "nproc": (resource.RLIMIT_NPROC, PROCESSES),
+        "core": (resource.RLIMIT_CORE, 0),
+    }
+    words = []
+    for name, (kind, value) in wanted.items():
+        hard = resource.getrlimit(kind)[1]
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        words.append(f"--{name}={limit}:{limit}")
+    return (program, *words, "--")
+
+
+@cache
+def _dies_with_us() -> tuple[str, ...]:
+    program = next((name for name in ("/usr/bin/setpriv", "/bin/setpriv") if Path(name).exists()), None)
+    if program is None or probe([program, "--pdeathsig", "KILL", "true"])[0] != 0:
+        return ()
+    return (program, "--pdeathsig", "KILL", "--")
