@@ -25,6 +25,8 @@ ETC = (
     "services", "ssl", "timezone",
 )  # fmt: skip
 """What programs need of /etc. The rest of it holds secrets, such as /etc/shadow."""
+KERNEL = ("acpi", "asound", "bus", "fs", "irq", "mtrr", "pressure", "scsi", "sys", "sysrq-trigger")
+"""What below /proc concerns the whole machine: read-only, also for root."""
 SCRATCH_BYTES = 2 << 30
 """Size of the private /tmp and of /dev/shm."""
 FILE_BYTES = 8 << 30
@@ -145,6 +147,9 @@ def _system() -> tuple[str, ...]:
     for name in ("/sys/devices/system/cpu", "/sys/fs/cgroup"):
         words += ["--ro-bind-try", name, name]
     words += ["--proc", "/proc", "--dev", "/dev"]
+    # Where perfcrew runs as root the kernel's settings belong to "us", inside as well as outside.
+    for name in KERNEL:
+        words += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
     sized = ("--size", str(SCRATCH_BYTES)) if _has_size() else ()
     for name in ("/tmp", "/dev/shm", "/var/tmp", "/run"):
         words += [*sized, "--tmpfs", name]
