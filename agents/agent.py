@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from agents.crew import Crew, Tier
-from perfcrew.errors import InstrumentError, PerfcrewError, ToolError
+from perfcrew.errors import BudgetExhausted, InstrumentError, PerfcrewError, ToolError
 from perfcrew.llm.base import Message, Reply, Request, Text, ToolCall, ToolResult, ToolSpec
 from perfcrew.records.base import Record, Role
 from perfcrew.records.evidence import Evidence
@@ -94,19 +94,22 @@ async def converse(
             model=crew.models[agent.tier], system=system, messages=tuple(talk.messages), tools=specs, max_tokens=16000
         )
         answered_before = crew.journal.has(lane, f"turn-{turn}", "reply")
-        reply = await crew.journal.reply(lane, turn, request, partial(crew.llm.complete, request))
+        try:
+            reply = await crew.journal.reply(lane, turn, request, partial(crew.llm.complete, request))
+        except BudgetExhausted as error:
+            raise AgentFailed(f"{agent.role}: {error}") from error
         if not answered_before:
             crew.budget.charge(reply, role=agent.role)
-        crew.tell("turn", reply.text.strip().split("\n")[0][:160], role=agent.role, turn=turn, **_spent(crew))
+        crew.tell("turn", reply.text.strip().split("\n")[0][:160], role=agent.role, figures=_spent(crew, turn))
         answer = await _take(talk, turn, reply)
         if answer is not None:
             return Answered(answer, tuple(talk.evidence), tuple(talk.stale))
     raise AgentFailed(f"{agent.role} gave no valid answer ({crew.budget.exceeded() or f'{limit} turns'})")
 
 
-def _spent(crew: Crew) -> dict[str, float]:
-    usage = crew.budget.usage()
-    return {"tokens": usage.input_tokens + usage.output_tokens, "usd": usage.usd or 0.0}
+def _spent(crew: Crew, turn: int) -> dict[str, float]:
+    usage = crew.budget.total()
+    return {"turn": turn, "tokens": usage.input_tokens + usage.output_tokens, "usd": usage.usd or 0.0}
 
 
 def _answer_spec(answer: type[Record]) -> ToolSpec:
@@ -172,7 +175,9 @@ async def _run_calls(
 
 async def _run_call(talk: _Conversation[A], key: str, call: ToolCall, tool: Tool) -> ToolOutput:
     if call.malformed is not None:
-        return ToolOutput(content=f"not executed: the arguments are not a JSON object: {call.malformed[:300]}", is_error=True)
+        return ToolOutput(
+            content=f"not executed: the arguments are not a JSON object: {call.malformed[:300]}", is_error=True
+        )
     crew, key = talk.crew, f"{key}:{tool.name}"
     crew.tell("tool", _brief_call(call), role=talk.agent.role)
 
@@ -182,9 +187,7 @@ async def _run_call(talk: _Conversation[A], key: str, call: ToolCall, tool: Tool
         except (ToolError, InstrumentError) as error:
             return ToolOutput(content=str(error), is_error=True)
 
-    output = await crew.journal.effect(
-        talk.lane, key, ToolOutput, run, asked=call.arguments, reapply=tool.writes
-    )
+    output = await crew.journal.effect(talk.lane, key, ToolOutput, run, asked=call.arguments, reapply=tool.writes)
     if output.is_error and tool.writes and _worked_when_recorded(crew, talk.lane, key):
         talk.stale.append(f"stale: {_brief_call(call)}: {output.content.splitlines()[0]}")
     return output
@@ -207,7 +210,9 @@ def _brief_call(call: ToolCall) -> str:
 
 def _read_answer(talk: _Conversation[A], turn: int, call: ToolCall) -> tuple[A | None, ToolOutput]:
     if call.malformed is not None:
-        return None, ToolOutput(content="the arguments of the answer are not a JSON object; answer again", is_error=True)
+        return None, ToolOutput(
+            content="the arguments of the answer are not a JSON object; answer again", is_error=True
+        )
     try:
         answer = talk.agent.answer.model_validate(call.arguments)
     except ValidationError as error:

@@ -87,7 +87,8 @@ def show_verdict(verdict: Verdict) -> str:
 def show_changes(changes: Iterable[Change]) -> str:
     """What was tried so far."""
     return "\n".join(
-        f"- {'KEPT' if change.kept else 'DROPPED'} `{change.step}` {change.title}: {change.reason}" for change in changes
+        f"- {'KEPT' if change.kept else 'DROPPED'} `{change.step}` {change.title}: {change.reason}"
+        for change in changes
     )
 
 

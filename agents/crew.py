@@ -6,8 +6,8 @@ from typing import Literal
 
 from perfcrew.errors import LLMError
 from perfcrew.llm.base import LLM, Reply, Request
+from perfcrew.llm.budget import Budget
 from perfcrew.llm.journal import Journal
-from perfcrew.llm.limits import Budget
 from perfcrew.records.events import Event
 from tools.workspace import Workspace
 
@@ -42,9 +42,12 @@ class Crew:
         """The same crew at work somewhere else, such as in the coder's worktree."""
         return replace(self, workspace=workspace)
 
-    def tell(self, kind: str, text: str, *, phase: str = "", role: str = "", **figures: float) -> None:
+    def tell(
+        self, kind: str, text: str, *, phase: str = "", role: str = "", figures: Mapping[str, float] | None = None
+    ) -> None:
         """Say something to whoever watches."""
-        self.watch(Event.model_validate({"kind": kind, "text": text, "phase": phase, "role": role, "figures": figures}))
+        told = {"kind": kind, "text": text, "phase": phase, "role": role, "figures": dict(figures or {})}
+        self.watch(Event.model_validate(told))
 
 
 class Absent:

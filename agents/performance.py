@@ -48,7 +48,11 @@ BASELINE = Agent(
     turns=14,
 )
 VALIDATION = Agent(
-    role="performance", prompt="performance_validation", tools=(read_file, search_code), answer=ValidationAnswer, turns=6
+    role="performance",
+    prompt="performance_validation",
+    tools=(read_file, search_code),
+    answer=ValidationAnswer,
+    turns=6,
 )
 
 

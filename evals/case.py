@@ -77,7 +77,11 @@ async def make_repository(case: Case, folder: Path) -> Path:
     identity = {"NAME": "perfcrew demo", "EMAIL": "perfcrew@localhost", "DATE": DATE}
     environment = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in identity.items()}
     environment |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", f"The {case.name} application"]):
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        ["commit", "-q", "-m", f"The {case.name} application"],
+    ):
         done = await run(["git", *command], cwd=folder, environment=environment, timeout=60)
         if done.code != 0:
             raise UserError(f"git {command[0]} failed in {folder}: {done.err.strip()}")

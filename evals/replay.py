@@ -70,4 +70,6 @@ def grade(case: Case, report: Report) -> Grade:
 
 
 def _equal(name: str, got: object, expected: object) -> Check:
-    return Check(name=name, passed=got == expected, detail=f"{got!r}" if got == expected else f"{got!r}, expected {expected!r}")
+    return Check(
+        name=name, passed=got == expected, detail=f"{got!r}" if got == expected else f"{got!r}, expected {expected!r}"
+    )

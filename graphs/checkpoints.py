@@ -19,9 +19,8 @@ def record_classes() -> list[type[Record]]:
     """Every record class that can be part of the state."""
     classes: dict[str, type[Record]] = {"Duel": Duel}
     for module in pkgutil.iter_modules(records.__path__, f"{records.__name__}."):
-        for name, value in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if issubclass(value, Record):
-                classes[name] = value
+        members = inspect.getmembers(importlib.import_module(module.name), inspect.isclass)
+        classes |= {name: value for name, value in members if issubclass(value, Record)}
     return list(classes.values())
 
 

@@ -57,8 +57,8 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             branch=branch,
             phases=tuple(state["phases"]),
             wall_seconds=wall_seconds,
-            usage=crew.budget.usage(),
-            models=crew.budget.models(),
+            usage=crew.budget.total(),
+            models=tuple(sorted({model for _, model in crew.budget.usage()})),
             answered_by=crew.journal.source.label if crew.journal.source else "the model services named here",
             plans=tuple(state["plans"]),
             changes=tuple(state["changes"]),
@@ -79,7 +79,7 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
     )
 
 
-async def deliver(state: RunState, runtime: Runtime[Run]) -> Update:
+async def deliver(state: RunState, *, runtime: Runtime[Run]) -> Update:
     """Give the user's repository the branch, if there is one to offer, and conclude."""
     run = runtime.context
     crew, branch = run.crew, f"perfcrew/{run.crew.workspace.run_id}"
@@ -90,7 +90,7 @@ async def deliver(state: RunState, runtime: Runtime[Run]) -> Update:
         return True
 
     if offered:
-        await crew.journal.effect("report", "publish", bool, give, asked=state["head"])
+        await crew.journal.effect("report", f"publish {state['head']}", bool, give)
     return Update(report=conclude(state, crew, run.clock(), branch if offered else None))
 
 

@@ -52,11 +52,13 @@ async def design(state: RunState, crew: Crew) -> Update:
     return Update(plans=[plan], board=cards, evidence={item.id: item for item in done.evidence}, notes=list(done.stale))
 
 
-async def approve(state: RunState, crew: Crew) -> Update:
+async def approve(state: RunState, _crew: Crew) -> Update:
     """Stop until a person has approved the plan. Resuming carries `{"approved": bool, "note": str}`."""
     plan = state["plans"][-1]
     decision = interrupt({"plan": plan.model_dump(mode="json")})
     approved = bool(decision.get("approved"))
     note = str(decision.get("note") or "")
     said = "approved" if approved else "declined"
-    return Update(approved=approved, notes=[f"the plan of round {plan.round + 1} was {said}{': ' + note if note else ''}"])
+    return Update(
+        approved=approved, notes=[f"the plan of round {plan.round + 1} was {said}{': ' + note if note else ''}"]
+    )

@@ -1,9 +1,9 @@
 """The engine that every way in calls: start or resume a run, and get its report."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from langgraph.types import Command
 
@@ -15,10 +15,11 @@ from graphs.runs import Manifest, new_run_id, read_manifest, run_folder, write_m
 from graphs.state import RunState, start
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import PerfcrewError, UserError
-from perfcrew.llm.base import LLM, Reply
+from perfcrew.llm.base import LLM, Reply, Request
+from perfcrew.llm.budget import Budget
 from perfcrew.llm.connect import connect
 from perfcrew.llm.journal import Journal, Recording
-from perfcrew.llm.limits import Budget, Limited
+from perfcrew.llm.limits import Limited
 from perfcrew.records.base import Record
 from perfcrew.records.events import Event
 from perfcrew.records.report import Report
@@ -54,7 +55,7 @@ class RunOptions:
 
     repo: Path
     config: Path | None = None
-    request: RecipeRequest = RecipeRequest()
+    request: RecipeRequest = field(default_factory=RecipeRequest)
     run_id: str | None = None
     """Resume this run."""
     replay: Path | None = None
@@ -188,21 +189,17 @@ class Routed:
         settings = self._settings
         client = connect(
             model,
-            anthropic_api_key=_reveal(settings.anthropic_api_key),
+            anthropic_api_key=settings.anthropic_api_key,
             anthropic_base_url=settings.anthropic_base_url,
-            openai_api_key=_reveal(settings.openai_api_key),
+            openai_api_key=settings.openai_api_key,
             openai_base_url=settings.openai_base_url,
             timeout=settings.reply_timeout_s,
         )
         return Limited(client, self._budget, watch=self._watch)
 
-    async def complete(self, request: Any) -> Reply:
+    async def complete(self, request: Request) -> Reply:
         """Answer through the model's client."""
         return await self._clients[request.model].complete(request)
-
-
-def _reveal(secret: Any) -> str | None:
-    return secret.get_secret_value() if secret is not None else None
 
 
 async def _drive(graph: Recipe, manifest: Manifest, context: Run, approve: Approve | None) -> RunState:
@@ -219,7 +216,7 @@ async def _drive(graph: Recipe, manifest: Manifest, context: Run, approve: Appro
         if waiting:
             given = Command(resume=(await _ask(waiting[0].value, manifest, approve)).model_dump())
         elif snapshot.values and not snapshot.next:
-            return RunState(**snapshot.values)
+            return cast(RunState, snapshot.values)
         await graph.ainvoke(given, config, context=context, durability="sync")
         given = None
 

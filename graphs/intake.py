@@ -37,9 +37,7 @@ async def intake(state: RunState, crew: Crew) -> Update:
             notes.append(f"the base fails its own tests: {tests.title}")
     titles = ("Measure the baseline", "Capture the architecture")
     board = {
-        "performance_baseline-0": Card(
-            id="performance_baseline-0", title=titles[0], role="performance", status="TODO"
-        ),
+        "performance_baseline-0": Card(id="performance_baseline-0", title=titles[0], role="performance", status="TODO"),
         "memory_sync-0": Card(id="memory_sync-0", title=titles[1], role="memory-sync", status="TODO"),
         "architect-0": Card(id="architect-0", title="Rank bottlenecks and plan", role="architect", status="BACKLOG"),
     }

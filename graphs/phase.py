@@ -1,7 +1,7 @@
-"""What every node has in common: it is timed, its card moves, and where branches run in parallel its failure is held."""
+"""What every node has in common: it is timed, its card moves, and in a parallel group its failure is held."""
 
 import time
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,22 +19,28 @@ from perfcrew.records.work import Card, Status
 class Work(Protocol):
     """The body of a node."""
 
-    async def __call__(self, state: RunState, crew: Crew) -> Update:
+    async def __call__(self, state: RunState, crew: Crew, /) -> Update:
         """Do it and return what changed."""
         ...
 
 
-Node = Callable[[RunState, Runtime["Run"]], Awaitable[Update]]
+class Node(Protocol):
+    """What LangGraph calls."""
+
+    async def __call__(self, state: RunState, *, runtime: "Runtime[Run]") -> Update:
+        """Run the node."""
+        ...
 
 
+@dataclass
 class Run:
     """The graph's runtime context: the crew, the run's clock, and which branches were tried again in this process."""
 
-    def __init__(self, crew: Crew, repo: Path) -> None:
-        self.crew = crew
-        self.repo = repo
-        self.retried: set[str] = set()
-        self._zero = time.monotonic()
+    crew: Crew
+    repo: Path
+    """The user's repository: read at the beginning, given a branch at the end."""
+    retried: set[str] = field(default_factory=set)
+    _zero: float = field(default_factory=time.monotonic)
 
     def go_on_from(self, phases: list[PhaseRow]) -> None:
         """Set the clock of a resumed run behind its last finished phase."""
@@ -61,7 +67,7 @@ def node(name: str, title: str, role: Role | None, work: Work, *, group: str = "
         group: parallel group; a failure inside one is held for the join, so that the sibling's work is kept.
     """
 
-    async def run(state: RunState, runtime: Runtime[Run]) -> Update:
+    async def run(state: RunState, *, runtime: Runtime[Run]) -> Update:
         context = runtime.context
         crew, started = context.crew, context.clock()
         crew.watch(Event(kind="phase_started", text=title, phase=name))

@@ -11,8 +11,8 @@
 
     No plan, a declined plan, or nothing kept: straight to report.
 
-Joins are deferred nodes: they run once, when every branch that was started has ended. A failure in a branch is held until
-its sibling has ended; then only the failed branch runs again.
+Joins are deferred nodes: they run once, when every branch that was started has ended. A failure in a branch is held
+until its sibling has ended; then only the failed branch runs again.
 """
 
 from typing import Any
@@ -22,15 +22,14 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agents.crew import Crew
 from graphs.baseline import baseline, join_baseline, snapshot
 from graphs.conclusion import deliver, judge
 from graphs.design import approve, design
 from graphs.implementation import implement
 from graphs.intake import intake
-from graphs.phase import Run, admit_retry, failed_branches, node
+from graphs.phase import Node, Run, Work, admit_retry, failed_branches, node
 from graphs.state import RunState, Update
-from graphs.validation import join_validation, secure, test, validate
+from graphs.validation import secure, test, validate
 
 Recipe = CompiledStateGraph[RunState, Run, RunState, RunState]
 BASELINE_BRANCHES = ("performance_baseline", "memory_sync")
@@ -58,7 +57,7 @@ def build(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Recipe:
     )
     graph.add_node("tester", node("tester", "Hunt regressions", "tester", test, group="validation"))
     graph.add_node("security", node("security", "Review what the branch adds", "security", secure, group="validation"))
-    graph.add_node("validation_join", _join("validation_join", VALIDATION_BRANCHES, join_validation), defer=True)
+    graph.add_node("validation_join", _join("validation_join", VALIDATION_BRANCHES), defer=True)
     graph.add_node("judge", node("judge", "Judge the branch", None, judge))
     graph.add_node("report", deliver)
 
@@ -78,14 +77,15 @@ def build(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Recipe:
     return graph.compile(checkpointer=checkpointer, name="recipe")
 
 
-def _join(name: str, branches: tuple[str, ...], work: Any) -> Any:
-    async def join(state: RunState, runtime: Runtime[Run]) -> Update:
+def _join(name: str, branches: tuple[str, ...], work: Work | None = None) -> Node:
+    """A node that runs when all started branches have ended; work is done only when none of them has failed."""
+
+    async def join(state: RunState, *, runtime: Runtime[Run]) -> Update:
         if failed_branches(state, branches):
             admit_retry(state, runtime.context, branches)
-            return Update()
-        crew: Crew = runtime.context.crew
-        update: Update = await work(state, crew)
-        return update
+        elif work is not None:
+            return await work(state, runtime.context.crew)
+        return Update()
 
     join.__name__ = name
     return join

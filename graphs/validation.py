@@ -1,4 +1,4 @@
-"""Phase 4: the composed branch against the base, as it will be merged. Performance, tester and security side by side."""
+"""Phase 4: the composed branch against the base, as it will be merged. The reviewers work side by side."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from agents.security import REVIEW, brief_review, check_review, security_check
 from agents.tester import REGRESSION, brief_regression, probe_check
 from graphs.baseline import measure
 from graphs.state import RunState, Update
+from perfcrew.duel_stats import noise_floors
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
-from perfcrew.duel_stats import noise_floors
 from prompts import render
 from tools.behaviour import compare_behaviour
 from tools.duel import FULL, Duel, run_duel
@@ -87,8 +87,8 @@ async def test(state: RunState, crew: Crew) -> Update:
         done = await converse(REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane)
         checks.append(probe_check(done.evidence))
         found.update({item.id: item for item in done.evidence})
-        answer = done.answer
-        reviews["tester"] = Review(role="tester", summary=answer.summary, concerns=answer.concerns, checks=tuple(checks))
+        answered = {"summary": done.answer.summary, "concerns": done.answer.concerns, "checks": tuple(checks)}
+        reviews["tester"] = Review(role="tester", **answered)
     except (AgentFailed, ReplayMiss) as error:
         notes.append(f"tester: {error}; the deterministic checks stand alone")
     return Update(checks={check.name: check for check in checks}, evidence=found, reviews=reviews, notes=notes)
@@ -113,11 +113,6 @@ async def secure(state: RunState, crew: Crew) -> Update:
     return Update(checks={check.name: check}, reviews={"security": review})
 
 
-async def join_validation(state: RunState, crew: Crew) -> Update:
-    """Both branches are in; nothing else is to be done before the judge."""
-    return Update()
-
-
 async def _compare(crew: Crew, base: str, head: str) -> Compared:
     checks, evidence = await compare_behaviour(crew.workspace, base, head, held_out=True)
     return Compared(checks=checks, evidence=evidence)
@@ -134,5 +129,3 @@ async def _touched(crew: Crew, base: str, head: str) -> tuple[str, ...]:
 async def _diff(crew: Crew, base: str, head: str, lane: str) -> str:
     text = await crew.journal.effect(lane, "diff", str, lambda: diff(crew.workspace.clone, base, head))
     return text if len(text) <= DIFF_SHOWN else f"{text[:DIFF_SHOWN]}\n[cut; read the files]"
-
-

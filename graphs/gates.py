@@ -1,0 +1,79 @@
+"""The gates of one candidate commit, in order of cost: tests, equal answers, the duel. The first that fails ends it."""
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from agents.crew import Crew
+from perfcrew.duel_stats import noise_floors
+from perfcrew.errors import InstrumentError
+from perfcrew.records.evidence import Check, Evidence, Verdict
+from perfcrew.records.target import Workload
+from perfcrew.verdict import decide
+from tools.behaviour import compare_behaviour
+from tools.duel import QUICK, Duel, Protocol, run_duel
+from tools.target_tests import run_tests
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is judged."""
+
+    base: str
+    """Commit that answers are compared with: the run's base, so that small differences can't add up."""
+    parent: str
+    """Commit that speed is compared with."""
+    commit: str
+    workload: Workload
+    aim: str
+    """Metric that the change is to move."""
+    name: str
+
+
+async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, lane: str) -> Verdict:
+    """Whether a candidate is accepted, and why."""
+    workspace, commit = crew.workspace, candidate.commit
+    tests = await crew.journal.effect(
+        lane, "tests", Evidence, lambda: run_tests(workspace, commit, "candidate"), asked=commit
+    )
+    if tests.facts.get("passed_all") == 0:
+        return refuse(Check(name="existing tests", passed=False, detail=tests.digest[:1500]))
+    checks = await crew.journal.effect(
+        lane, "behaviour", TypeAdapter(tuple[Check, ...]), lambda: _compare(crew, candidate), asked=commit
+    )
+    for check in checks:
+        if not check.passed:
+            return refuse(check)
+    try:
+        duel = await crew.journal.effect(
+            lane, "duel", Duel, lambda: _duel(crew, candidate, noise, QUICK), asked=[candidate.parent, commit]
+        )
+    except InstrumentError as error:
+        return refuse(Check(name="duel", passed=False, detail=str(error)))
+    passed = (Check(name="existing tests", passed=True, detail=tests.title), *checks)
+    return decide(duel.effects, passed, aim=candidate.aim, samples=duel.samples)
+
+
+def refuse(check: Check) -> Verdict:
+    """The verdict where a gate before the duel failed: nothing was measured, the change is out."""
+    detail = check.detail.strip() or "no detail"
+    reason = f"{check.name} failed: {detail.splitlines()[0]}"
+    return Verdict(outcome="regressed", reason=reason, accepted=False, checks=(check,))
+
+
+async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
+    checks, _ = await compare_behaviour(crew.workspace, candidate.base, candidate.commit, held_out=True)
+    return checks
+
+
+async def _duel(crew: Crew, candidate: Candidate, noise: Duel | None, protocol: Protocol) -> Duel:
+    floors = noise_floors(crew.workspace.artifacts.get_json(noise.samples)) if noise else {}
+    return await run_duel(
+        crew.workspace,
+        candidate.parent,
+        candidate.commit,
+        candidate.workload,
+        name=candidate.name,
+        protocol=protocol,
+        floors=floors,
+    )
