@@ -11,7 +11,10 @@ from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Database, HttpRequest, Target, Workload
 from perfcrew.records.work import Criterion
 
-PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""`{name}` in a request's path, headers or body."""
+_PLACEHOLDER = re.compile(r"(?<![{$])\{([a-z_]+)\}(?!\})")
+"""`{name}` in a command, as `tools.process.fill` reads it: `${HOME}` and `{{port}}` are none."""
 ARM_PLACEHOLDERS = ("env", "uv", "port", "workdir", "data", "database_url")
 """What the commands of an arm may use; `{url}` and `{base_url}` are for checks and command workloads."""
 _SETUP_PLACEHOLDERS = ("env", "uv", "workdir")
@@ -95,7 +98,7 @@ def _check_commands(target: Target) -> Iterator[str]:
 
 
 def _check_placeholders(key: str, text: str, known: tuple[str, ...]) -> Iterator[str]:
-    for name in dict.fromkeys(PLACEHOLDER.findall(text)):
+    for name in dict.fromkeys(_PLACEHOLDER.findall(text)):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {{{near[0]}}}?" if near else ""
@@ -175,7 +178,7 @@ def _check_params(key: str, requests: Iterable[HttpRequest], params: Mapping[str
 def _used(requests: Iterable[HttpRequest]) -> set[str]:
     """Names of the parameters that requests use, in path, headers and body."""
     texts = [text for request in requests for text in _texts((request.path, request.headers, request.json_body))]
-    return {name for text in texts for name in PLACEHOLDER.findall(text)}
+    return {name for text in texts for name in PARAMETER.findall(text)}
 
 
 def _texts(value: Any) -> Iterator[str]:
