@@ -4,7 +4,15 @@ from collections.abc import Iterable
 
 from perfcrew.records.evidence import Effect, Evidence, Verdict
 from perfcrew.records.target import Target, Workload
-from perfcrew.records.work import Change, Criterion, Finding, PlanStep, RecipeRequest
+from perfcrew.records.work import Change, Criterion, Finding, PlanStep, RecipeRequest, Variation
+
+FOCUS: dict[Variation, str] = {
+    "full": "all layers: database, backend, front end",
+    "api": "backend metrics only; leave the front end alone; look at database and caching first",
+    "frontend": "web vitals, bundle size and client-side caching; leave the backend alone unless it delays the page",
+    "database": "queries in depth: plans, indexes, rewriting, denormalisation",
+    "microservices": "calls between services: how many, how large, how chatty; caching across services",
+}
 
 
 def show_request(request: RecipeRequest) -> str:
@@ -18,7 +26,7 @@ def show_request(request: RecipeRequest) -> str:
         filled = [f"- {name.replace('_', ' ')}: {value}" for name, value in part.model_dump().items() if value]
         if filled:
             lines += [f"## {title}", *filled]
-    lines.append(f"Recipe variation: {request.variation}")
+    lines.append(f"Recipe variation: {request.variation}: {FOCUS[request.variation]}")
     return "\n".join(lines)
 
 

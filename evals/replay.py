@@ -65,7 +65,7 @@ def grade(case: Case, report: Report) -> Grade:
     for name, least in expected.minimum.items():
         low = rows[name].ratio_low if name in rows else 0.0
         checks.append(Check(name=name, passed=low >= least, detail=f"ratio_low {low:.3g}, expected at least {least:g}"))
-    drift = tuple(note for note in report.notes if " turn-" in note)
+    drift = tuple(note for note in report.notes if note.startswith("replay:"))
     return Grade(case=case.name, passed=all(check.passed for check in checks), checks=tuple(checks), drift=drift)
 
 

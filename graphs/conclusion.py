@@ -72,11 +72,21 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             snapshot=state["snapshot"],
             board=tuple(state["board"].values()),
             prompts={name: prompt_digest(name) for name in prompt_names()},
-            notes=(*state["notes"], *crew.journal.drift[:20]),
+            notes=(*state["notes"], *_drift(crew)),
             environment={"digest": workspace.environment},
             failures=tuple(f"{name}: {why}" for name, why in state["failures"].items() if why),
         )
     )
+
+
+def _drift(crew: Crew) -> tuple[str, ...]:
+    """How far what a recording was asked differs from what it had been asked. Live figures always differ in history."""
+    drift = crew.journal.drift
+    if not drift:
+        return ()
+    prompts = sorted({parts for parts in drift.values() if parts != "history"})
+    rewritten = f"; also in {', '.join(prompts)}: the prompts changed since" if prompts else ""
+    return (f"replay: {len(drift)} requests differ from the recorded ones in what was measured{rewritten}",)
 
 
 async def deliver(state: RunState, *, runtime: Runtime[Run]) -> Update:

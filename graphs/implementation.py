@@ -11,8 +11,8 @@ from graphs.gates import Candidate, judge_candidate
 from graphs.state import RunState, Update
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import ArtifactRef, Record
-from perfcrew.records.evidence import Verdict
 from perfcrew.records.events import Event
+from perfcrew.records.evidence import Verdict
 from perfcrew.records.work import Attempt, Card, Change, PlanStep, Status
 from prompts import render, strategies_for
 from tools.edit import violations

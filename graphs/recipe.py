@@ -15,6 +15,7 @@ Joins are deferred nodes: they run once, when every branch that was started has 
 until its sibling has ended; then only the failed branch runs again.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -30,37 +31,35 @@ from graphs.intake import intake
 from graphs.phase import Node, Run, Work, admit_retry, failed_branches, node
 from graphs.state import RunState, Update
 from graphs.validation import secure, test, validate
+from perfcrew.records.base import Role
 
 Recipe = CompiledStateGraph[RunState, Run, RunState, RunState]
 BASELINE_BRANCHES = ("performance_baseline", "memory_sync")
 VALIDATION_BRANCHES = ("performance_validation", "tester", "security")
 
 
-def build(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Recipe:
+@dataclass(frozen=True)
+class Works:
+    """The bodies of the nodes. Tests put others in their place to look at the wiring alone."""
+
+    intake: Work = intake
+    baseline: Work = baseline
+    snapshot: Work = snapshot
+    merge: Work = join_baseline
+    design: Work = design
+    approve: Work = approve
+    implement: Work = implement
+    validate: Work = validate
+    test: Work = test
+    secure: Work = secure
+    judge: Work = judge
+    deliver: Node = deliver
+
+
+def build(checkpointer: BaseCheckpointSaver[Any] | None = None, works: Works | None = None) -> Recipe:
     """The compiled recipe. Every edge is here."""
     graph = StateGraph(RunState, context_schema=Run)
-    graph.add_node("intake", node("intake", "Prepare clone, environment, data and tests", None, intake))
-    graph.add_node(
-        "performance_baseline",
-        node("performance_baseline", "Measure the baseline", "performance", baseline, group="baseline"),
-    )
-    graph.add_node(
-        "memory_sync", node("memory_sync", "Capture the architecture", "memory-sync", snapshot, group="baseline")
-    )
-    graph.add_node("baseline_join", _join("baseline_join", BASELINE_BRANCHES, join_baseline), defer=True)
-    graph.add_node("architect", node("architect", "Rank bottlenecks and plan", "architect", design))
-    graph.add_node("approval", node("approval", "Ask for approval", None, approve))
-    graph.add_node("coder", node("coder", "Implement step by step", "coder", implement))
-    graph.add_node(
-        "performance_validation",
-        node("performance_validation", "Measure the composed branch", "performance", validate, group="validation"),
-    )
-    graph.add_node("tester", node("tester", "Hunt regressions", "tester", test, group="validation"))
-    graph.add_node("security", node("security", "Review what the branch adds", "security", secure, group="validation"))
-    graph.add_node("validation_join", _join("validation_join", VALIDATION_BRANCHES), defer=True)
-    graph.add_node("judge", node("judge", "Judge the branch", None, judge))
-    graph.add_node("report", deliver)
-
+    _add_nodes(graph, works or Works())
     graph.add_edge(START, "intake")
     for branch in BASELINE_BRANCHES:
         graph.add_edge("intake", branch)
@@ -75,6 +74,26 @@ def build(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Recipe:
     graph.add_conditional_edges("judge", after_judgement, ["architect", "report"])
     graph.add_edge("report", END)
     return graph.compile(checkpointer=checkpointer, name="recipe")
+
+
+def _add_nodes(graph: StateGraph[RunState, Run, RunState, RunState], works: Works) -> None:
+    parallel: tuple[tuple[str, str, Role, Work, str], ...] = (
+        ("performance_baseline", "Measure the baseline", "performance", works.baseline, "baseline"),
+        ("memory_sync", "Capture the architecture", "memory-sync", works.snapshot, "baseline"),
+        ("performance_validation", "Measure the composed branch", "performance", works.validate, "validation"),
+        ("tester", "Hunt regressions", "tester", works.test, "validation"),
+        ("security", "Review what the branch adds", "security", works.secure, "validation"),
+    )
+    for name, title, role, work, group in parallel:
+        graph.add_node(name, node(name, title, role, work, group=group))
+    graph.add_node("intake", node("intake", "Prepare clone, environment, data and tests", None, works.intake))
+    graph.add_node("baseline_join", _join("baseline_join", BASELINE_BRANCHES, works.merge), defer=True)
+    graph.add_node("architect", node("architect", "Rank bottlenecks and plan", "architect", works.design))
+    graph.add_node("approval", node("approval", "Ask for approval", None, works.approve))
+    graph.add_node("coder", node("coder", "Implement step by step", "coder", works.implement))
+    graph.add_node("validation_join", _join("validation_join", VALIDATION_BRANCHES), defer=True)
+    graph.add_node("judge", node("judge", "Judge the branch", None, works.judge))
+    graph.add_node("report", works.deliver)
 
 
 def _join(name: str, branches: tuple[str, ...], work: Work | None = None) -> Node:

@@ -82,8 +82,8 @@ class Journal:
     def __init__(self, path: Path, source: Recording | None = None) -> None:
         self.path = path
         self.source = source
-        self.drift: list[str] = []
-        """Lanes and turns where a replayed request differs from the recorded one."""
+        self.drift: dict[str, str] = {}
+        """Lane and turn to the parts of a replayed request that differ from the recorded one."""
         self._known: dict[tuple[str, str, str], Entry] = {}
         self._file = self._open()
 
@@ -141,7 +141,7 @@ class Journal:
             self._append(Entry(kind="reply", lane=lane, key=key, digest=asked, value=known.value))
         if known is not None:
             if known.digest != asked:
-                self.drift.append(f"{lane} {key}: {_differing(known.digest, asked)}")
+                self.drift[f"{lane} {key}"] = _differing(known.digest, asked)
             return Reply.model_validate(known.value)
         reply = await ask()
         self._append(Entry(kind="reply", lane=lane, key=key, digest=asked, value=reply.model_dump(mode="json")))
