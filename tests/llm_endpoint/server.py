@@ -101,7 +101,7 @@ class ScriptedEndpoint:
         return number, sent
 
     def _sent(self, seen: RequestView, answer: Answer, headers: dict[str, str]) -> Sent:
-        key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        key = headers.get("authorization", "").removeprefix("Bearer ")
         if (sent := failure(seen, answer, key)) is not None:
             return sent
         fault = answer.get("fault", "")
