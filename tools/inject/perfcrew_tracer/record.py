@@ -130,7 +130,7 @@ class RequestTrace:
         _write({
             "kind": "request", "method": self.method, "path": self.path, "query": self.query, "route": self.route,
             "status": self.status, "ms": round(self.ms or 0.0, 3), "bytes": self.bytes, "dropped": self.dropped,
-            "number": self.number, "background": self.background,
+            "number": self.number, "ended": time.time(), "background": self.background,
             "statements": [statement.line() for statement in self.statements],
         })  # fmt: skip
 

@@ -1,0 +1,138 @@
+"""Two arms on equal data that are asked the same, in the same order, and what they answer differently."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from perfcrew.records.evidence import Check
+from tools.answers import Difference, Seen, compare_answers
+from tools.requests import Asked, decode, send
+
+AT_ONCE = 8
+MAX_DETAIL = 4
+"""Differences told in a check's detail; the raw file holds all."""
+
+
+@dataclass
+class Comparison:
+    """What a sequence of requests showed."""
+
+    name: str
+    requests: int = 0
+    differences: list[tuple[Asked, Difference]] = field(default_factory=list)
+    unstable: list[tuple[Asked, Difference]] = field(default_factory=list)
+    """Places where the base differs from itself, so that nothing can be said."""
+    last: Seen | None = None
+    """The base's answer to the last request."""
+
+    def as_check(self) -> Check:
+        """Passed if nothing differed."""
+        if not self.differences:
+            detail = f"{self.requests} requests answered alike"
+            if self.unstable:
+                asked, place = self.unstable[0]
+                detail += (
+                    f"; {asked.name} {place.where} differs from call to call in the base itself (list it as volatile)"
+                )
+            return Check(name=self.name, passed=True, detail=detail)
+        shown = [f"{asked.name}: {difference}" for asked, difference in self.differences[:MAX_DETAIL]]
+        more = len(self.differences) - len(shown)
+        detail = "; ".join(shown) + (f"; and {more} more" if more else "")
+        return Check(name=self.name, passed=False, detail=detail)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the raw file."""
+        return {
+            "name": self.name,
+            "requests": self.requests,
+            "differences": [_line(asked, difference) for asked, difference in self.differences],
+            "unstable": [_line(asked, difference) for asked, difference in self.unstable],
+        }
+
+
+def _line(asked: Asked, difference: Difference) -> dict[str, str]:
+    return {
+        "request": asked.name,
+        "where": difference.where,
+        "base": difference.base,
+        "candidate": difference.candidate,
+    }
+
+
+class Pair:
+    """Clients of both arms."""
+
+    def __init__(self, base: httpx.AsyncClient, candidate: httpx.AsyncClient) -> None:
+        self._clients = (base, candidate)
+        self._own = (urlsplit(str(base.base_url)).netloc, urlsplit(str(candidate.base_url)).netloc)
+
+    async def ask(self, asked: Asked) -> tuple[Seen, Seen]:
+        """Both answers to one request. Both arms get it, whatever the other does."""
+        base, candidate = await asyncio.gather(*(_ask(client, asked) for client in self._clients))
+        return base, candidate
+
+    def forget_cookies(self) -> None:
+        """Begin as a new visitor."""
+        for client in self._clients:
+            client.cookies.clear()
+
+    async def compare(
+        self, name: str, sequences: Sequence[Sequence[Asked]], volatile: Collection[str] = ()
+    ) -> Comparison:
+        """Ask sequences in order, each as a new visitor, and note every difference."""
+        found = Comparison(name)
+        for sequence in sequences:
+            self.forget_cookies()
+            for asked in sequence:
+                await self._compare_one(asked, volatile, found)
+        return found
+
+    async def _compare_one(self, asked: Asked, volatile: Collection[str], found: Comparison) -> None:
+        base, candidate = await self.ask(asked)
+        found.requests += 1
+        found.last = base
+        differences = self._differences(base, candidate, volatile)
+        if differences and asked.method in ("GET", "HEAD"):
+            # Asked again of both, so that their states stay equal.
+            again, _ = await self.ask(asked)
+            places = {difference.where for difference in compare_answers(base, again, volatile=volatile)}
+            found.unstable += [(asked, item) for item in differences if item.where in places]
+            differences = [item for item in differences if item.where not in places]
+        found.differences += [(asked, item) for item in differences]
+
+    async def compare_at_once(self, name: str, asked: Sequence[Asked], volatile: Collection[str] = ()) -> Comparison:
+        """Ask reading requests several at a time; what they should give is what the base gave one by one."""
+        self.forget_cookies()
+        found = Comparison(name)
+        expected = [(await self.ask(item))[0] for item in asked]
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(item: Asked) -> tuple[Seen, Seen]:
+            async with gate:
+                return await self.ask(item)
+
+        for item, alone, (base, candidate) in zip(
+            asked, expected, await asyncio.gather(*(ask(item) for item in asked)), strict=True
+        ):
+            found.requests += 1
+            places = {difference.where for difference in compare_answers(alone, base, volatile=volatile)}
+            for difference in self._differences(alone, candidate, volatile):
+                (found.unstable if difference.where in places else found.differences).append((item, difference))
+        return found
+
+    def _differences(self, base: Seen, candidate: Seen, volatile: Collection[str]) -> list[Difference]:
+        return compare_answers(base, candidate, volatile=volatile, own=self._own)
+
+
+async def _ask(client: httpx.AsyncClient, asked: Asked) -> Seen:
+    try:
+        answer = await send(client, asked)
+        body = decode(answer)
+    except httpx.HTTPError as error:
+        # No answer is an answer too: the other arm may have given one. 0 is no HTTP status.
+        return Seen(0, {}, type(error).__name__.encode())
+    return Seen(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
