@@ -1,5 +1,6 @@
 """Where a run works: its folders, its target, what instruments share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,12 @@ class Workspace:
     """The coder's worktree in its current step; None where nothing may be written."""
     protected: tuple[str, ...] = field(default=())
     """Globs that no write may touch: the target's, the setup inputs and the description itself."""
+    config_folder: Path = Path()
+    """Where the target's description lies: `{case}` in commands."""
+    config_path: Path | None = None
+    """The description itself. Where it lies in the repository, it looks empty to everything that is confined."""
+    installers: Mapping[str, str] = field(default_factory=dict)
+    """The user's variables that installers need, for setup only: proxies, package indexes, certificates."""
     candidate: str = ""
     """The commit under validation; empty before there is one."""
 
@@ -45,3 +52,13 @@ class Workspace:
     def data(self) -> Path:
         """Data folders of the arms and the pristine copy."""
         return self.folder / "data"
+
+    @property
+    def logs(self) -> Path:
+        """What servers, seeds and migrations said."""
+        return self.folder / "logs"
+
+    @property
+    def processes(self) -> Path:
+        """List of what runs, for ending it after a crash."""
+        return self.folder / "processes"
