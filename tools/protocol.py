@@ -1,0 +1,53 @@
+"""How long a duel goes on: its looks, its rounds, its share of false alarms."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from perfcrew.records.base import Record
+
+
+class Protocol(Record):
+    """A duel's plan. Stored in its raw file, so that its effects can be computed from that file alone."""
+
+    name: str
+    looks: tuple[int, ...] = Field(min_length=1)
+    """Numbers of starts after which the duel may stop; the last is the most it makes."""
+    shares: tuple[float, ...]
+    """What each look may spend of `alpha`."""
+    alpha: float = Field(default=0.04, gt=0, lt=0.5)
+    """Risk of a false alarm, either way, over all looks and all deciding timed metrics."""
+    matter: float = Field(default=0.10, gt=0)
+    """The relative change that matters: a duel that can't rule it out is underpowered."""
+    round_s: float = Field(default=0.8, gt=0)
+    """Seconds of a round; it goes on until each user has had one request after the first."""
+    load_s: float = Field(gt=0)
+    """Seconds of load aimed at in each start, both arms together; sets the number of rounds."""
+    min_rounds: int = Field(default=1, ge=1)
+    max_rounds: int = Field(default=4, ge=1)
+    limit_s: float = Field(gt=0)
+    """No further start is begun that would probably end later than this, once the first look is reached."""
+    thorough: bool = False
+    """Stop early only where every deciding metric is settled."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if list(self.looks) != sorted(set(self.looks)) or self.looks[0] < 2:
+            raise ValueError("looks must rise, from at least 2 starts")
+        if len(self.shares) != len(self.looks) or sum(self.shares) > 1 + 1e-9 or min(self.shares) <= 0:
+            raise ValueError("one positive share for each look, adding up to no more than 1")
+        if self.min_rounds > self.max_rounds:
+            raise ValueError("min_rounds must not exceed max_rounds")
+        return self
+
+
+QUICK = Protocol(name="quick", looks=(3, 5), shares=(0.5, 0.5), load_s=5.0, limit_s=50.0)
+"""For one plan step: about 25 s where the effect is clear."""
+
+FULL = Protocol(
+    name="full", looks=(4, 6), shares=(0.3, 0.7), load_s=8.0, min_rounds=3, max_rounds=5, limit_s=70.0, thorough=True
+)
+"""For the composed branch."""
+
+NOISE = Protocol(name="noise", looks=(3,), shares=(1.0,), load_s=5.5, limit_s=30.0)
+"""For the base against itself, before anything is compared."""
