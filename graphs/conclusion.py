@@ -3,7 +3,7 @@
 from langgraph.runtime import Runtime
 
 from agents.crew import Crew
-from graphs.phase import Run
+from graphs.phase import Context, Node, Run, given
 from graphs.state import RunState, Update
 from perfcrew.records.report import Report
 from perfcrew.records.work import PlanStep
@@ -89,19 +89,23 @@ def _drift(crew: Crew) -> tuple[str, ...]:
     return (f"replay: {len(drift)} requests differ from the recorded ones in what was measured{rewritten}",)
 
 
-async def deliver(state: RunState, *, runtime: Runtime[Run]) -> Update:
-    """Give the user's repository the branch, if there is one to offer, and conclude."""
-    run = runtime.context
-    crew, branch = run.crew, f"perfcrew/{run.crew.workspace.run_id}"
-    offered = state["verdict"] is not None and state["verdict"].accepted and state["head"] != state["base"]
+def deliver(context: Context = given) -> Node:
+    """The last node: give the user's repository the branch, if there is one to offer, and conclude."""
 
-    async def give() -> bool:
-        await publish(crew.workspace.clone, state["head"], run.repo, branch)
-        return True
+    async def report(state: RunState, *, runtime: Runtime[Run]) -> Update:
+        run = await context(runtime)
+        crew, branch = run.crew, f"perfcrew/{run.crew.workspace.run_id}"
+        offered = state["verdict"] is not None and state["verdict"].accepted and state["head"] != state["base"]
 
-    if offered:
-        await crew.journal.effect("report", f"publish {state['head']}", bool, give)
-    return Update(report=conclude(state, crew, run.clock(), branch if offered else None))
+        async def publish_branch() -> bool:
+            await publish(crew.workspace.clone, state["head"], run.repo, branch)
+            return True
+
+        if offered:
+            await crew.journal.effect("report", f"publish {state['head']}", bool, publish_branch)
+        return Update(report=conclude(state, crew, run.clock(), branch if offered else None))
+
+    return report
 
 
 def _comparison(duel: Duel | None) -> Comparison | None:

@@ -16,7 +16,7 @@ from perfcrew.records.evidence import Verdict
 from perfcrew.records.work import Attempt, Card, Change, PlanStep, Status
 from prompts import render, strategies_for
 from tools.edit import violations
-from tools.git import Touched, changed_paths, checkout, commit, diff, reset, touched
+from tools.git import Touched, changed_paths, checkout, commit, diff, reset, reword, touched
 
 COMMIT_DATE = "2000-01-01T00:00:{:02d}Z"
 """Commits carry a fixed date, so that a commit made again after a crash has the same hash."""
@@ -212,6 +212,6 @@ async def _sign(task: _Task, lane: str, patch: Patch, answer: CodeAnswer, verdic
 
     async def again() -> Patch:
         await reset(task.worktree, patch.commit or task.head)
-        return patch.model_copy(update={"commit": await commit(task.worktree, message, task.date, amend=True)})
+        return patch.model_copy(update={"commit": await reword(task.worktree, message, task.date)})
 
     return await task.crew.journal.effect(lane, "signed", Patch, again, asked=message, reapply=True)

@@ -1,6 +1,7 @@
 """What every node has in common: it is timed, its card moves, and in a parallel group its failure is held."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -52,11 +53,19 @@ class Run:
         return time.monotonic() - self._zero
 
 
+Context = Callable[["Runtime[Run]"], Awaitable[Run]]
+
+
 class BranchFailed(PerfcrewError):
     """A branch failed again after it was tried again; the run can be resumed."""
 
 
-def node(name: str, title: str, role: Role | None, work: Work, *, group: str = "") -> Node:
+async def given(runtime: Runtime[Run]) -> Run:
+    """The context that the graph was invoked with."""
+    return runtime.context
+
+
+def node(name: str, title: str, role: Role | None, work: Work, *, group: str = "", context: Context = given) -> Node:
     """Make a graph node of its body.
 
     Args:
@@ -65,11 +74,12 @@ def node(name: str, title: str, role: Role | None, work: Work, *, group: str = "
         role: whose card it is; None for nodes without one.
         work: the body.
         group: parallel group; a failure inside one is held for the join, so that the sibling's work is kept.
+        context: where the run's context comes from.
     """
 
     async def run(state: RunState, *, runtime: Runtime[Run]) -> Update:
-        context = runtime.context
-        crew, started = context.crew, context.clock()
+        here = await context(runtime)
+        crew, started = here.crew, here.clock()
         crew.watch(Event(kind="phase_started", text=title, phase=name))
         card = _move(crew, state, name, title, role, "IN_PROGRESS")
         try:
@@ -83,7 +93,7 @@ def node(name: str, title: str, role: Role | None, work: Work, *, group: str = "
         else:
             update = {**update, "failures": {name: ""}} if group else update
             card = _move(crew, state, name, title, role, "DONE")
-        seconds = context.clock() - started
+        seconds = here.clock() - started
         crew.watch(Event(kind="phase_finished", text=title, phase=name, figures={"seconds": seconds}))
         shown = name if state["round"] == 0 else f"{name} (round {state['round'] + 1})"
         row = PhaseRow(name=shown, seconds=seconds, started=started, group=f"{group}-{state['round']}" if group else "")
@@ -102,6 +112,20 @@ def _move(
     card = Card(id=f"{name}-{state['round']}", title=title, role=role, status=status, note=note)
     crew.watch(Event(kind="card", text=title, phase=name, role=role, card=card))
     return card
+
+
+def join(branches: tuple[str, ...], work: Work | None = None, *, context: Context = given) -> Node:
+    """A node that runs when all started branches have ended; work is done only when none of them has failed."""
+
+    async def run(state: RunState, *, runtime: Runtime[Run]) -> Update:
+        here = await context(runtime)
+        if failed_branches(state, branches):
+            admit_retry(state, here, branches)
+        elif work is not None:
+            return await work(state, here.crew)
+        return Update()
+
+    return run
 
 
 def failed_branches(state: RunState, names: tuple[str, ...]) -> list[str]:

@@ -15,21 +15,21 @@ Joins are deferred nodes: they run once, when every branch that was started has 
 until its sibling has ended; then only the failed branch runs again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import Runtime
 
 from graphs.baseline import baseline, join_baseline, snapshot
 from graphs.conclusion import deliver, judge
 from graphs.design import approve, design
 from graphs.implementation import implement
 from graphs.intake import intake
-from graphs.phase import Node, Run, Work, admit_retry, failed_branches, node
-from graphs.state import RunState, Update
+from graphs.phase import Context, Node, Run, Work, failed_branches, given, join, node
+from graphs.state import RunState
 from graphs.validation import secure, test, validate
 from perfcrew.records.base import Role
 
@@ -53,14 +53,30 @@ class Works:
     test: Work = test
     secure: Work = secure
     judge: Work = judge
-    deliver: Node = deliver
+    deliver: Callable[[Context], Node] = deliver
 
 
-def build(checkpointer: BaseCheckpointSaver[Any] | None = None, works: Works | None = None) -> Recipe:
-    """The compiled recipe. Every edge is here."""
+def build(
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    works: Works | None = None,
+    *,
+    begin: Any = None,
+    context: Context = given,
+) -> Recipe:
+    """The compiled recipe. Every edge is here.
+
+    Args:
+        checkpointer: keeps the state between nodes.
+        works: other bodies for the nodes.
+        begin: a node before all others that fills the state, for hosts that start with an empty one.
+        context: where nodes get the run's context from.
+    """
     graph = StateGraph(RunState, context_schema=Run)
-    _add_nodes(graph, works or Works())
-    graph.add_edge(START, "intake")
+    _add_nodes(graph, works or Works(), context)
+    if begin is not None:
+        graph.add_node("begin", begin)
+        graph.add_edge(START, "begin")
+    graph.add_edge("begin" if begin is not None else START, "intake")
     for branch in BASELINE_BRANCHES:
         graph.add_edge("intake", branch)
         graph.add_edge(branch, "baseline_join")
@@ -76,38 +92,32 @@ def build(checkpointer: BaseCheckpointSaver[Any] | None = None, works: Works | N
     return graph.compile(checkpointer=checkpointer, name="recipe")
 
 
-def _add_nodes(graph: StateGraph[RunState, Run, RunState, RunState], works: Works) -> None:
-    parallel: tuple[tuple[str, str, Role, Work, str], ...] = (
+def _add_nodes(graph: StateGraph[RunState, Run, RunState, RunState], works: Works, context: Context) -> None:
+    nodes: tuple[tuple[str, str, Role | None, Work, str], ...] = (
+        ("intake", "Prepare clone, environment, data and tests", None, works.intake, ""),
         ("performance_baseline", "Measure the baseline", "performance", works.baseline, "baseline"),
         ("memory_sync", "Capture the architecture", "memory-sync", works.snapshot, "baseline"),
+        ("architect", "Rank bottlenecks and plan", "architect", works.design, ""),
+        ("approval", "Ask for approval", None, works.approve, ""),
+        ("coder", "Implement step by step", "coder", works.implement, ""),
         ("performance_validation", "Measure the composed branch", "performance", works.validate, "validation"),
         ("tester", "Hunt regressions", "tester", works.test, "validation"),
         ("security", "Review what the branch adds", "security", works.secure, "validation"),
+        ("judge", "Judge the branch", None, works.judge, ""),
     )
-    for name, title, role, work, group in parallel:
-        graph.add_node(name, node(name, title, role, work, group=group))
-    graph.add_node("intake", node("intake", "Prepare clone, environment, data and tests", None, works.intake))
-    graph.add_node("baseline_join", _join("baseline_join", BASELINE_BRANCHES, works.merge), defer=True)
-    graph.add_node("architect", node("architect", "Rank bottlenecks and plan", "architect", works.design))
-    graph.add_node("approval", node("approval", "Ask for approval", None, works.approve))
-    graph.add_node("coder", node("coder", "Implement step by step", "coder", works.implement))
-    graph.add_node("validation_join", _join("validation_join", VALIDATION_BRANCHES), defer=True)
-    graph.add_node("judge", node("judge", "Judge the branch", None, works.judge))
-    graph.add_node("report", works.deliver)
-
-
-def _join(name: str, branches: tuple[str, ...], work: Work | None = None) -> Node:
-    """A node that runs when all started branches have ended; work is done only when none of them has failed."""
-
-    async def join(state: RunState, *, runtime: Runtime[Run]) -> Update:
-        if failed_branches(state, branches):
-            admit_retry(state, runtime.context, branches)
-        elif work is not None:
-            return await work(state, runtime.context.crew)
-        return Update()
-
-    join.__name__ = name
-    return join
+    for name, title, role, work, group in nodes:
+        graph.add_node(name, node(name, title, role, work, group=group, context=context))
+    graph.add_node(
+        "intake", node("intake", "Prepare clone, environment, data and tests", None, works.intake, context=context)
+    )
+    graph.add_node("baseline_join", join(BASELINE_BRANCHES, works.merge, context=context), defer=True)
+    graph.add_node(
+        "architect", node("architect", "Rank bottlenecks and plan", "architect", works.design, context=context)
+    )
+    graph.add_node("approval", node("approval", "Ask for approval", None, works.approve, context=context))
+    graph.add_node("coder", node("coder", "Implement step by step", "coder", works.implement, context=context))
+    graph.add_node("validation_join", join(VALIDATION_BRANCHES, context=context), defer=True)
+    graph.add_node("report", works.deliver(context))
 
 
 def after_baseline(state: RunState) -> list[str]:

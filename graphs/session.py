@@ -121,7 +121,7 @@ def _phase(order: Order) -> StateGraph[RunState, Run, RunState, RunState]:
     if order.role in ("performance", "tester", "security"):
         graph.add_node("judge", node("judge", "Judge", None, judge))
         names.append("judge")
-    graph.add_node("report", deliver)
+    graph.add_node("report", deliver())
     names.append("report")
     for one, next_one in zip([START, *names], [*names, END], strict=True):
         graph.add_edge(one, next_one)

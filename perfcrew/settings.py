@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """Most steps in one plan."""
     sandbox: Literal["auto", "off"] = "auto"
     """auto: confine target code and commands with bubblewrap where that works, and say so where not. off: never."""
+    studio_repo: Path | None = None
+    """Repository on which `langgraph dev` opens the recipe."""
     reply_timeout_s: float = Field(default=600.0, gt=0)
     """Seconds to wait for one reply of a model."""
 

@@ -216,6 +216,13 @@ async def commit(worktree: Path, message: str, when: str) -> str:
     return (await _git(["rev-parse", "HEAD"], worktree)).strip()
 
 
+async def reword(worktree: Path, message: str, when: str) -> str:
+    """Give the newest commit of a clean worktree another message; its tree stays, its hash changes."""
+    words = ["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--amend", "-m", message]
+    await _git([*words, f"--date={when}"], worktree, _identity(when))
+    return (await _git(["rev-parse", "HEAD"], worktree)).strip()
+
+
 def _identity(when: str) -> dict[str, str]:
     names = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in
              (("NAME", NAME), ("EMAIL", EMAIL), ("DATE", when))}  # fmt: skip

@@ -65,7 +65,7 @@ class Bodies:
             design=self._body("design", plan),
             implement=self._body("implement", code),
             judge=self._body("judge", judge),
-            deliver=deliver,
+            deliver=lambda _: deliver,
         )
 
 
