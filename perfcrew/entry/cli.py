@@ -1,0 +1,81 @@
+"""The command line. Only click is imported here; everything heavy waits for the command that needs it.
+
+Exit codes: 0 goals met; 1 an honest run that did not reach the goals; 2 the user's mistake; 3 could not complete.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from perfcrew.entry.inspecting import report, runs, verify
+from perfcrew.entry.running import batch, demo, evaluate, execute, run
+from perfcrew.entry.setting_up import doctor, init
+from perfcrew.errors import PerfcrewError, UserError
+
+EPILOG = """\b
+Examples:
+  perfcrew demo                 watch the crew work on the bundled application
+  perfcrew init                 describe your application in perfcrew.toml
+  perfcrew run . --approve      measure, plan, patch and prove, asking you about the plan
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="perfcrew", message="%(package)s %(version)s")
+def cli() -> None:
+    """Find and fix performance bottlenecks of an application, and prove it.
+
+    Measures a running application, plans, patches it in a sandbox, and keeps only what a side-by-side duel
+    shows to be faster. Your working tree is never touched: what was kept becomes a branch.
+    """
+
+
+for command in (run, demo, execute, batch, evaluate, init, verify, report, runs, doctor):
+    cli.add_command(command)
+
+
+def start(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code. No traceback ever reaches the screen."""
+    try:
+        code = cli.main(args=arguments, prog_name="perfcrew", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return _say("stopped", 3)
+    except UserError as error:
+        return _tell(error, 2)
+    except PerfcrewError as error:
+        return _tell(error, 3)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 3
+    except Exception as error:  # noqa: BLE001  the last line of defence: a bug is told in one line, with a file
+        return _confess(error)
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(f"perfcrew: {text}", err=True)
+    return code
+
+
+def _tell(error: BaseException, code: int) -> int:
+    for line in (*str(error).splitlines(), *getattr(error, "__notes__", ())):
+        _say(line, code)
+    return code
+
+
+def _confess(error: Exception) -> int:
+    import tempfile
+    import traceback
+    from pathlib import Path
+
+    file = Path(tempfile.mkdtemp(prefix="perfcrew-")) / "traceback.txt"
+    file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    _say(f"unexpected {type(error).__name__}: {first} (traceback: {file})", 3)
+    for note in getattr(error, "__notes__", ()):
+        _say(note, 3)
+    return 3

@@ -1,0 +1,45 @@
+"""`perfcrew eval`: recorded sessions, replayed and graded."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evals.case import find_case, list_cases
+from evals.replay import replay
+from perfcrew.entry.drive import run_to_end
+from perfcrew.errors import UserError
+from perfcrew.settings import load_settings
+
+
+def run_eval(given: Mapping[str, Any]) -> int:
+    """Replay the named cases, or all that have a recording; exit code 1 where one fails."""
+    cases = [find_case(name) for name in given["cases"]] or [case for case in list_cases() if case.recording.is_file()]
+    if not cases:
+        raise UserError("no case has a recording")
+    grades = []
+    with tempfile.TemporaryDirectory(prefix="perfcrew-eval-") as home:
+        settings = load_settings(home=Path(home))
+        for case in cases:
+            _, grade = run_to_end(replay(case, settings=settings, watch=lambda _: None))
+            grades.append(grade)
+            click.echo(f"{grade.case}: {'passed' if grade.passed else 'failed'}", err=True)
+            for check in grade.checks:
+                click.echo(f"  {'✓' if check.passed else '✗'} {check.name}: {check.detail}", err=True)
+            for line in grade.drift:
+                click.echo(f"  drift: {line}", err=True)
+    _write([grade.model_dump(mode="json") for grade in grades], given["json_file"])
+    return 0 if all(grade.passed for grade in grades) else 1
+
+
+def _write(grades: list[dict[str, Any]], json_file: Path | None) -> None:
+    if json_file is None:
+        return
+    text = json.dumps(grades, indent=1)
+    if str(json_file) == "-":
+        click.echo(text)
+    else:
+        json_file.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,125 @@
+"""The commands that run the recipe: run, demo, exec, batch, eval. They parse and hand over."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_Command = Callable[..., Any]
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+VARIATIONS = click.Choice(["full", "api", "frontend", "database", "microservices"])
+"""As `perfcrew.records.work.Variation`, by test; importing that would cost the help its speed."""
+
+
+def _with_json(command: _Command) -> _Command:
+    return click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
+                        help="Write the report as JSON; - for standard output.")(command)  # fmt: skip
+
+
+def _with_model(command: _Command) -> _Command:
+    options = [
+        click.option("--model", metavar="M", help="anthropic/NAME, openai/NAME or openai-chat/NAME."),
+        click.option("--budget-usd", type=float, metavar="N", help="Most money, in US dollars."),
+        click.option("--budget-minutes", type=float, metavar="N", help="Longest time, in minutes."),
+        click.option("--budget-tokens", type=int, metavar="N", help="Most tokens, in and out."),
+        click.option("--budget-turns", type=int, metavar="N", help="Most model calls."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _with_recording(command: _Command) -> _Command:
+    options = [
+        click.option("--record", type=FILE, metavar="FILE", help="Save the run's journal as a recording."),
+        click.option("--answered-by", default="", metavar="TEXT", help="Who answers, for the recording's label."),
+        click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(epilog="\b\nExamples:\n  perfcrew run ../shop --context slow.md --approve\n  perfcrew run --resume RUN")
+@click.argument("path", type=FOLDER, default=".")
+@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
+@click.option("--context", type=FILE, metavar="FILE.md", help="Your issue in the recipe's context template.")
+@click.option("--variation", type=VARIATIONS, default="full", help="What to look at.")
+@click.option("--security", is_flag=True, help="Add a security review to the validation.")
+@click.option("--approve", is_flag=True, help="Ask before anything of the plan is implemented.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that stopped; nothing finished is done again.")
+@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
+@_with_json
+@_with_model
+@_with_recording
+def run(**given: Any) -> int:
+    """Measure, plan, patch and prove, on the application in PATH."""
+    from perfcrew.entry.recipes import run_recipe
+
+    return run_recipe(given)
+
+
+@click.command(epilog="\b\nExample:\n  perfcrew demo --json report.json --keep ./scratch")
+@_with_json
+@click.option("--keep", type=FOLDER, metavar="DIR", help="Make the scratch repository here and leave it.")
+@click.option("--case", "name", default="dashboard", metavar="CASE", help="Another bundled application.")
+@click.option("--live", is_flag=True, help="Ask your model instead of the recording.")
+@_with_model
+@_with_recording
+def demo(**given: Any) -> int:
+    """Run the whole recipe on the bundled application.
+
+    The replies come from a recording, so no key is needed; load, profiles, patches, duels and tests are live.
+    """
+    from perfcrew.entry.recipes import run_demo
+
+    return run_demo(given)
+
+
+@click.command(
+    "exec", epilog='\b\nExample:\n  perfcrew exec "/agent:performance Analyze /api/dashboard" --path ../shop'
+)
+@click.argument("text", required=False)
+@click.option("-f", "--file", "script", type=FILE, metavar="FILE", help="Read the commands from a file.")
+@click.option("--path", type=FOLDER, default=".", metavar="PATH", help="The application's repository.")
+@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
+@click.option("--resume", metavar="RUN", help="Go on with the state of an earlier call.")
+@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
+@_with_json
+@_with_model
+@_with_recording
+def execute(**given: Any) -> int:
+    """Carry out slash commands: /agent:performance, memory-sync, architect, coder, tester, security, or /recipe."""
+    from perfcrew.entry.orders import run_script
+
+    return run_script(given)
+
+
+@click.command(
+    epilog='\b\nExample, with targets.jsonl holding {"path": "../shop"} and so on:\n  perfcrew batch targets.jsonl'
+)
+@click.argument("file", type=FILE)
+@click.option("--out", type=FOLDER, metavar="DIR", help="Write results.jsonl and the reports here.")
+@_with_model
+def batch(**given: Any) -> int:
+    """Run the recipe on several targets, one after the other.
+
+    FILE is JSON Lines, a JSON list, or TOML with [[target]] tables; keys: path, config, context, variation, security,
+    replay, model, quick. Each result is one JSON line on standard output. A failed target never stops the others.
+    """
+    from perfcrew.entry.batches import run_batch
+
+    return run_batch(given)
+
+
+@click.command("eval", epilog="\b\nExample:\n  perfcrew eval --replay dashboard")
+@click.option("--replay", is_flag=True, required=True, help="Replies and tool results from the recording.")
+@click.argument("cases", nargs=-1, metavar="[CASE]...")
+@_with_json
+def evaluate(**given: Any) -> int:
+    """Replay recorded sessions through today's graph and gates, and grade them. Deterministic, in seconds."""
+    from perfcrew.entry.grading import run_eval
+
+    return run_eval(given)
