@@ -66,7 +66,7 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
     """
     merged: list[Turn] = []
     for message in messages:
-        blocks = [block for block in message.blocks if not isinstance(block, Text) or block.text.strip()]
+        blocks = [_encodable(block) for block in message.blocks if not isinstance(block, Text) or block.text.strip()]
         if not blocks or (message.role == "assistant" and all(isinstance(block, Opaque) for block in blocks)):
             continue
         if merged and merged[-1].role == message.role:
@@ -79,6 +79,18 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
             turn.blocks[:] = _answered(asked, turn.blocks)
         asked = turn.blocks
     return merged
+
+
+def _encodable(block: Block) -> Block:
+    """The block without half surrogate pairs, which file contents may hold and no wire can carry."""
+    if isinstance(block, Text | ToolResult):
+        field = "text" if isinstance(block, Text) else "content"
+        said = block.text if isinstance(block, Text) else block.content
+        try:
+            said.encode()
+        except UnicodeEncodeError:
+            return block.model_copy(update={field: said.encode(errors="replace").decode()})
+    return block
 
 
 def _answered(before: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:

@@ -77,6 +77,9 @@ def read_body(provider: str, content: bytes, request_id: str | None = None) -> d
     except ValueError as error:
         start = one_line(content[:80].decode(errors="replace"))
         raise odd_body(provider, f"not JSON or cut off after {len(content)} bytes: {start}", request_id) from error
+    if b"\\ud" in content or b"\\uD" in content:
+        # JSON may hold half a surrogate pair, which nothing downstream can encode.
+        body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     if not isinstance(body, dict):
         raise odd_body(provider, f"JSON but not an object: {one_line(str(body)[:80])}", request_id)
     return body

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from perfcrew.errors import ReplayMiss
 from perfcrew.llm.base import Reply, Request
@@ -39,13 +40,27 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it; infinities stay what they are, where pydantic's own way makes null of them."""
+    return to_jsonable_python(value, inf_nan_mode="constants")
+
+
+def _line(entry: Entry) -> bytes:
+    # The standard library's JSON also carries torn Unicode, which file contents may hold.
+    return json.dumps(_plain(entry.model_dump()), separators=(",", ":")).encode() + b"\n"
+
+
+def _read(line: bytes) -> Entry:
+    return Entry.model_validate(json.loads(line))
+
+
 def read_entries(path: Path) -> Iterator[Entry]:
     """All whole entries of a journal file; a torn last line is dropped."""
     with path.open("rb") as lines:
         for line in lines:
             if not line.endswith(b"\n"):
                 return
-            yield Entry.model_validate_json(line)
+            yield _read(line)
 
 
 class Recording:
@@ -94,7 +109,7 @@ class Journal:
             content = self.path.read_bytes()
             end = content.rfind(b"\n") + 1
             for line in content[:end].splitlines():
-                entry = Entry.model_validate_json(line)
+                entry = _read(line)
                 self._known[entry.kind, entry.lane, entry.key] = entry
         file = self.path.open("r+b" if self.path.exists() else "w+b")
         file.truncate(end)
@@ -106,7 +121,7 @@ class Journal:
         self._file.close()
 
     def _append(self, entry: Entry) -> None:
-        self._file.write(entry.model_dump_json().encode() + b"\n")
+        self._file.write(_line(entry))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._known[entry.kind, entry.lane, entry.key] = entry
@@ -134,14 +149,17 @@ class Journal:
         """
         key, asked = f"turn-{turn}", self._components(request)
         known = self._known.get(("reply", lane, key))
+        # Even on resume the drift is told against the recording: this run's own entries hold what was asked here.
+        recorded = self.source.find("reply", lane, key) if self.source is not None else None
         if known is None and self.source is not None:
-            known = self.source.find("reply", lane, key)
-            if known is None:
+            if recorded is None:
                 raise ReplayMiss(f"the recording has no reply for {lane}, {key}")
-            self._append(Entry(kind="reply", lane=lane, key=key, digest=asked, value=known.value))
+            known = Entry(kind="reply", lane=lane, key=key, digest=asked, value=recorded.value)
+            self._append(known)
         if known is not None:
-            if known.digest != asked:
-                self.drift[f"{lane} {key}"] = _differing(known.digest, asked)
+            compared = recorded or known
+            if compared.digest != asked:
+                self.drift[f"{lane} {key}"] = _differing(compared.digest, asked)
             return Reply.model_validate(known.value)
         reply = await ask()
         self._append(Entry(kind="reply", lane=lane, key=key, digest=asked, value=reply.model_dump(mode="json")))
@@ -179,7 +197,7 @@ class Journal:
         if known is None or (reapply and not frozen):
             result = await run()
             if known is None:
-                value = adapter.dump_python(result, mode="json")
+                value = _plain(adapter.dump_python(result))
                 self._append(Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value))
                 return result
         return adapter.validate_python(known.value)

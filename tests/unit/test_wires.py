@@ -338,5 +338,15 @@ async def test_calls_without_ids_get_ids_that_differ_over_the_conversation() -> 
         assert len({call.id for call in (*first.calls, *second.calls)}) == 4
 
 
+@each_wire
+async def test_torn_unicode_travels_neither_way(model: str) -> None:
+    with answering({"text": "half \ud83d a pair, whole \U0001f600"}) as endpoint:
+        async with connected(model, endpoint) as llm:
+            request = asking(model, said("bytes \udcff of a file"))
+            reply = await llm.complete(request)
+        assert reply.text == "half ? a pair, whole \U0001f600"
+        assert endpoint.requests[0].last_text == "bytes ? of a file"
+
+
 def test_a_malformed_call_has_no_arguments_to_run() -> None:
     assert ToolCall(id="1", name="x", malformed="{").arguments == {}
