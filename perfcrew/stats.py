@@ -122,9 +122,10 @@ def answered(load: Any) -> list[float]:
 
 
 def error_rate(load: Any) -> float:
-    """Failed requests over all requests, lead-in included."""
-    requests = load["requests"]
-    return sum(not request[5] for request in requests) / len(requests) if requests else 0.0
+    """Failed requests over all requests; each user's first is among them, and so are those that never got an answer."""
+    cut = int(load.get("cut", 0))
+    failed = sum(not request[5] for request in load["requests"]) + cut
+    return failed / max(len(load["requests"]) + cut, 1)
 
 
 def _completed(load: Any) -> int:
