@@ -82,17 +82,26 @@ def _judge_gain(report: Report, name: str, metrics: tuple[str, ...], ratio: floa
 
 def _judge_queries(report: Report) -> CriterionRow:
     name = "database queries optimised (no N+1)"
-    traced = [item for item in evidence_after(report, "queries") if "n_plus_one" in item.facts]
+    traced = evidence_after(report, "queries")
     if not traced:
         return CriterionRow(name=name, met=None, detail="no queries of the final version were traced")
-    left = [f"{item.id}: {item.facts['n_plus_one']}" for item in traced if item.facts["n_plus_one"]]
+    left = [pattern for item in traced for pattern in _find_patterns(item)]
     rows = [row for row in report.metrics if row.name == "db.queries_per_request"]
     counts = "; ".join(
         f"{row.workload}: {show_figure(row.name, row.base)} → {show_figure(row.name, row.candidate)} queries a request"
         for row in rows
     )
-    detail = f"N+1 patterns left: {', '.join(left)}" if left else "no N+1 pattern left"
+    detail = f"N+1 patterns left: {'; '.join(left)}" if left else "no N+1 pattern left"
     return CriterionRow(name=name, met=not left, detail=f"{detail}; {counts}" if counts else detail)
+
+
+def _find_patterns(traced: Evidence) -> list[str]:
+    """The statements that a tracer's facts (`statement.0.n_plus_one` and so on) mark as N+1."""
+    facts = traced.facts
+    marked = [key.removesuffix(".n_plus_one") for key, value in facts.items() if key.endswith(".n_plus_one") and value]
+    return [
+        f"{facts.get(f'{row}.endpoint')}: {facts.get(f'{row}.max_calls')} × {facts.get(f'{row}.sql')}" for row in marked
+    ]
 
 
 def _judge_memory(report: Report) -> CriterionRow:

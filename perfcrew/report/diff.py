@@ -22,7 +22,7 @@ def read_diff(text: str) -> list[DiffLine]:
     """
     lines: list[DiffLine] = []
     old = new = 0
-    for line in text.split("\n")[: -1 if text.endswith("\n") else None]:
+    for line in text.removesuffix("\n").split("\n") if text else []:
         hunk = None if old > 0 or new > 0 else _HUNK.match(line)
         if hunk:
             old, new = (int(count) if count is not None else 1 for count in hunk.groups())

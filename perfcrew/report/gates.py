@@ -6,10 +6,10 @@ from perfcrew.records.evidence import Check
 from perfcrew.records.report import CriterionRow, Report
 from perfcrew.report.criteria import evidence_after
 
-TESTS_CHECK = "tests"
-"""Name, or start of the name, of the check that the target's own tests pass on the candidate."""
-REVERT_CHECK = "revert"
-"""Name, or start of the name, of the check that reverting the branch's commits gives the base tree."""
+TESTS_CHECK = "existing tests"
+"""Name of the check that the target's own tests pass on the candidate."""
+REVERT_CHECK = "the branch reverts to the base"
+"""Name of the check that reverting the branch's commits gives the base tree."""
 _DOCUMENTATION = ("*.md", "*.rst", "docs/*", "doc/*")
 _NO_TESTS = "perfcrew writes no performance test yet; `perfcrew run` repeats the workloads and goals of perfcrew.toml"
 _NO_DASHBOARDS = "perfcrew does not write dashboards yet; each plan step says what to watch"
@@ -30,11 +30,13 @@ def judge_gates(report: Report) -> tuple[CriterionRow, ...]:
 
 def _judge_tests(report: Report) -> CriterionRow:
     name = "all existing tests pass"
+    runs = evidence_after(report, "tests")
+    if any("passed_all" in run.facts and run.facts["passed_all"] is None for run in runs):
+        return _open(name, "the target describes no test command")
     checks = _find_checks(report, TESTS_CHECK)
     if checks:
         detail = "; ".join(check.detail or check.name for check in checks)
         return CriterionRow(name=name, met=all(check.passed for check in checks), detail=detail)
-    runs = evidence_after(report, "tests")
     if not runs:
         return _open(name, "the target's tests were not run on the final version")
     failed = sum(int(run.facts.get("failed") or 0) for run in runs)
@@ -65,7 +67,7 @@ def _judge_rollback(report: Report) -> CriterionRow:
 
 
 def _find_checks(report: Report, name: str) -> list[Check]:
-    return [check for check in report.checks if check.name.lower().startswith(name)]
+    return [check for check in report.checks if check.name == name]
 
 
 def _open(name: str, why: str) -> CriterionRow:

@@ -21,6 +21,7 @@ from perfcrew.report.summary import (
     kept_changes,
     predicted_steps,
     rank_findings,
+    start_sentence,
     tick,
     word,
 )
@@ -57,7 +58,7 @@ def _head(report: Report) -> str:
     lines = [
         f"# Performance report: {escape(report.target)}",
         f"**{name_outcome(report.outcome).capitalize()}, {goals}.** {escape(head_line(report))}",
-        escape(report.reason),
+        escape(start_sentence(report.reason)),
     ]
     facts = [
         f"- Run: `{report.run_id}`",
@@ -93,7 +94,7 @@ def _done(report: Report) -> str:
 def _change(change: ChangeRow) -> str:
     commit = f" `{change.commit[:12]}`" if change.commit and change.kept else ""
     size = f" (+{change.lines_added} −{change.lines_removed})" if change.kept else ""
-    return f"- **{escape(change.title)}**{commit}{size}: {escape(change.reason)}"
+    return f"- **{escape(change.title)}**{commit}{size}: {escape(start_sentence(change.reason))}"
 
 
 def _gained(report: Report) -> str:

@@ -2,7 +2,7 @@
 
 from perfcrew.records.report import ChangeRow, MetricRow, Report
 from perfcrew.records.work import Finding, PlanStep
-from perfcrew.report.figures import name_metric, name_outcome, show_figure, show_interval, show_number, show_ratio
+from perfcrew.report.figures import name_metric, name_outcome, show_figure, show_interval, show_ratio
 
 _HEADLINES = ("http.p95_ms", "http.p50_ms", "command.seconds", "cpu.ms_per_request", "db.queries_per_request")
 _SEVERITIES = ("critical", "high", "medium", "low")
@@ -12,8 +12,8 @@ def head_line(report: Report) -> str:
     """The run in one sentence."""
     row = head_row(report)
     if report.outcome == "improved" and row is not None:
-        title = name_metric(row.name)
-        return f"{title[:1].upper()}{title[1:]} of {row.workload}: {describe_row(row)}"
+        figures = f"{show_figure(row.name, row.base)} → {show_figure(row.name, row.candidate)}"
+        return f"{start_sentence(name_metric(row.name))} of {row.workload} {show_ratio(row.ratio)} better: {figures}"
     return {
         "improved": "The branch is better than the base.",
         "regressed": "The branch is worse than the base.",
@@ -27,18 +27,6 @@ def head_row(report: Report) -> MetricRow | None:
     """The metric that the headline names: the first improved one in order of what users feel."""
     rows = [row for row in report.metrics if row.outcome == "improved"]
     return next((row for name in _HEADLINES for row in rows if row.name == name), rows[0] if rows else None)
-
-
-def describe_row(row: MetricRow) -> str:
-    """One metric before and after, in words."""
-    figures = f"{show_figure(row.name, row.base)} → {show_figure(row.name, row.candidate)}"
-    if row.outcome not in ("improved", "regressed"):
-        return f"{figures}, {name_outcome(row.outcome)}"
-    ratio = f"{show_ratio(row.ratio)} better" if row.ratio >= 1 else f"{show_ratio(1 / row.ratio)} worse"
-    if row.exact:
-        return f"{figures}, {ratio} (exact count)"
-    confidence = f"{show_number(100 * row.confidence)} % confidence"
-    return f"{figures}, {ratio} ({show_interval(row.ratio_low, row.ratio_high)} at {confidence})"
 
 
 def describe_interval(row: MetricRow) -> str:
@@ -71,6 +59,18 @@ def predicted_steps(report: Report) -> list[tuple[PlanStep, MetricRow | None, st
         row = next((row for row in rows if row.name == step.metric and row.workload == step.workload), None)
         steps.append((step, row, "not tried" if change is None else "kept" if change.kept else "dropped"))
     return steps
+
+
+def start_sentence(text: str) -> str:
+    """The same text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def describe_gain(row: MetricRow) -> tuple[str, str]:
+    """The ratio and what it means: (`6.2×`, `better`), (`1.3×`, `worse`), (`1.02×`, `no significant change`)."""
+    if row.outcome == "regressed" and row.ratio > 0:
+        return show_ratio(1 / row.ratio), "worse"
+    return show_ratio(row.ratio), "better" if row.outcome == "improved" else name_outcome(row.outcome)
 
 
 def tick(met: bool | None) -> str:

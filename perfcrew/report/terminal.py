@@ -18,7 +18,15 @@ from perfcrew.report.figures import (
     show_ratio,
     show_seconds,
 )
-from perfcrew.report.summary import describe_interval, dropped_changes, head_line, kept_changes, rank_findings, tick
+from perfcrew.report.summary import (
+    describe_interval,
+    dropped_changes,
+    head_line,
+    kept_changes,
+    rank_findings,
+    start_sentence,
+    tick,
+)
 from perfcrew.report.timeline import saved_seconds
 
 _STYLES = {"improved": "green", "regressed": "red", "underpowered": "yellow", "incomplete": "red"}
@@ -32,7 +40,7 @@ def print_report(report: Report, console: Console, page: Path | None = None) -> 
     console.print()
     console.print(Text(f"{name_outcome(report.outcome).capitalize()}, {goals}", style=f"bold {style}"))
     console.print(safe(head_line(report)))
-    console.print(safe(report.reason), style="dim")
+    console.print(safe(start_sentence(report.reason)), style="dim")
     console.print(Text("Replies from: ").append(safe(report.answered_by, "bold")))
     _print_findings(report, console)
     _print_metrics(report.metrics, console)
@@ -96,7 +104,11 @@ def _print_changes(report: Report, console: Console) -> None:
 
 def _change(change: ChangeRow, fate: str, style: str) -> Text:
     commit = f" {change.commit[:12]}" if change.commit and change.kept else ""
-    return Text(f"{fate:8}", style=style).append(safe(f"{change.title}{commit}: ", "bold")).append(safe(change.reason))
+    return (
+        Text(f"{fate:8}", style=style)
+        .append(safe(f"{change.title}{commit}: ", "bold"))
+        .append(safe(start_sentence(change.reason)))
+    )
 
 
 def _print_criteria(title: str, rows: Iterable[CriterionRow], console: Console) -> None:

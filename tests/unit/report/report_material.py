@@ -124,7 +124,8 @@ def _evidence(artifacts: Artifacts, arm: str, ratio: float) -> list[Evidence]:
             artifact=artifacts.put_json(memory),
         ),
         Evidence(id=f"queries@GET /api/dashboard/{arm}", kind="queries", title="Queries", digest="31 queries a request",
-                 facts={"n_plus_one": left}),
+                 facts={"statement.0.endpoint": "GET /api/dashboard", "statement.0.n_plus_one": left,
+                        "statement.0.max_calls": 30 if left else 1, "statement.0.sql": "SELECT ? FROM items"}),
         Evidence(id=f"cpu@dashboard/{arm}", kind="cpu", title=f"CPU {HOSTILE}", digest="hot: load_items",
                  artifact=artifacts.put_text(STACKS, ".collapsed.txt"), facts={"samples": 842}),
     ]  # fmt: skip
@@ -221,9 +222,9 @@ def finish_run(artifacts: Artifacts, *, ratio: float = 6.0, queries: int = 1, **
         "final": Comparison(effects=duel_effects(final), samples=artifacts.put_json(final)),
         "noise": Comparison(effects=duel_effects(noise), samples=artifacts.put_json(noise)),
         "checks": (
-            Check(name="tests", passed=True, detail="34 passed, 0 failed"),
+            Check(name="existing tests", passed=True, detail="34 passed, 0 failed"),
             Check(name="behaviour", passed=True, detail="212 answers equal"),
-            Check(name="revert", passed=True, detail="reverting 1 commit gives the base tree"),
+            Check(name="the branch reverts to the base", passed=True, detail="reverting 1 commit gives the base tree"),
         ),
         "reviews": (Review(role="tester", summary="Unchanged.", concerns=("Dates are compared as text.",), checks=()),),
         "snapshot": Snapshot(

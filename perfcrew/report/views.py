@@ -1,0 +1,233 @@
+"""What the page draws from raw files. One that is missing or altered leaves a line that says so."""
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from markupsafe import Markup
+
+from perfcrew.artifacts import Artifacts
+from perfcrew.errors import VerificationError
+from perfcrew.records.base import ArtifactRef
+from perfcrew.records.evidence import Evidence
+from perfcrew.records.report import Report
+from perfcrew.report.criteria import arm_after
+from perfcrew.report.diff import DiffLine, read_diff
+from perfcrew.report.figures import show_bytes, show_figure, show_number
+from perfcrew.report.flame import Frame, Hot, drop_stem, place_frames, rank_functions, read_stacks
+from perfcrew.report.plots import Series, plot_distribution, plot_lines, plot_rounds
+from perfcrew.stats import cell_value, percentile
+
+V = TypeVar("V")
+ARMS = ("base", "candidate")
+DIFF_LINES = 400
+"""Lines of a diff that the page shows."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing and the table of what it shows, for those who read rather than look."""
+
+    title: str
+    drawing: Markup
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A CPU profile: the icicle, and the functions with the largest own share."""
+
+    title: str
+    frames: tuple[Frame, ...]
+    depth: int
+    hot: tuple[Hot, ...]
+    stem: int
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A diff as the page shows it."""
+
+    lines: tuple[DiffLine, ...] = ()
+    cut: int = 0
+
+
+@dataclass(frozen=True)
+class Views:
+    """Everything on the page that comes from raw files."""
+
+    artifacts: Artifacts | None
+    missing: list[str] = field(default_factory=list)
+
+    def duel(self, ref: ArtifactRef | None, name: str) -> tuple[Plot, ...]:
+        """Distribution, rounds and throughput of a duel."""
+        return self._try(ref, lambda raw: draw_duel(raw, name), ()) if ref else ()
+
+    def rounds(self, ref: ArtifactRef | None, name: str) -> tuple[Plot, ...]:
+        """The rounds of a change's own duel."""
+        return self._try(ref, lambda raw: (draw_rounds(raw, name, _leading(raw)),), ()) if ref else ()
+
+    def counts(self, ref: ArtifactRef | None) -> tuple[tuple[str, str, str, str, float, float], ...]:
+        """Counted metrics of a duel: title, unit-bearing values of both arms, their share of the larger in per cent."""
+        return self._try(ref, draw_counts, ()) if ref else ()
+
+    def memory(self, report: Report) -> tuple[Plot, ...]:
+        """Memory over the load, both arms in one plot for each workload."""
+        found: dict[str, list[Series]] = {}
+        for evidence in _of_arms(report, "memory"):
+            if evidence.artifact:
+                nothing: tuple[tuple[float, float], ...] = ()
+                points = self._try(evidence.artifact, _memory_points, nothing)
+                workload = evidence.id.removeprefix("memory@").rpartition("/")[0]
+                found.setdefault(workload, []).append(Series(evidence.id.rpartition("/")[2], points))
+        return tuple(
+            draw_memory(workload, series, f"memory-{number}")
+            for number, (workload, series) in enumerate(found.items())
+            if any(one.points for one in series)
+        )
+
+    def profiles(self, report: Report) -> tuple[Profile, ...]:
+        """CPU profiles of both arms."""
+        shown = []
+        for evidence in _of_arms(report, "cpu"):
+            if evidence.artifact:
+                text = self._try_text(evidence.artifact)
+                if text and (profile := draw_profile(_title_arm(evidence), text)):
+                    shown.append(profile)
+        return tuple(shown)
+
+    def patch(self, ref: ArtifactRef | None) -> Patch:
+        """A diff's lines, cut where it is long."""
+        lines = read_diff(self._try_text(ref) or "") if ref else []
+        return Patch(tuple(lines[:DIFF_LINES]), max(0, len(lines) - DIFF_LINES))
+
+    def _try(self, ref: ArtifactRef, draw: Callable[[Any], V], otherwise: V) -> V:
+        text = self._try_text(ref)
+        if text is None:
+            return otherwise
+        try:
+            return draw(json.loads(text))
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            self.missing.append(f"{ref.name}: not in the form that can be drawn ({error!r})")
+            return otherwise
+
+    def _try_text(self, ref: ArtifactRef) -> str | None:
+        if self.artifacts is None:
+            return None
+        try:
+            content = self.artifacts.get(ref)
+        except VerificationError as error:
+            self.missing.append(str(error).replace(f"{self.artifacts.folder}/", ""))
+            return None
+        return (gzip.decompress(content) if ref.suffix.endswith(".gz") else content).decode(errors="replace")
+
+
+def draw_duel(raw: Any, name: str) -> tuple[Plot, ...]:
+    """A duel's latency distribution, its rounds and its throughput."""
+    leading = _leading(raw)
+    plots = [draw_distribution(raw, name), draw_rounds(raw, f"{name}-rounds", leading)]
+    if leading.startswith("http."):
+        plots.append(draw_rounds(raw, f"{name}-rps", "http.rps"))
+    return tuple(plots)
+
+
+def draw_distribution(raw: Any, name: str) -> Plot:
+    """Latencies of both arms, all rounds together."""
+    pooled = {arm: [ms for cell in raw["cells"] if cell["arm"] == arm for ms in cell["latency_ms"]] for arm in ARMS}
+    levels = (50, 90, 95, 99)
+    rows = tuple(
+        (arm, str(len(values)), *(f"{show_number(percentile(values, q))} ms" for q in levels))
+        for arm, values in pooled.items()
+        if values
+    )
+    drawing = plot_distribution(name, "response time", pooled, "ms")
+    header = ("version", "requests", *(f"P{q}" for q in levels))
+    note = "All rounds pooled; the effects above weigh each fresh start alike, so their figures differ a little."
+    return Plot("Response times before and after", drawing, header, rows, note)
+
+
+def draw_rounds(raw: Any, name: str, metric: str) -> Plot:
+    """One metric round by round."""
+    cells = sorted(raw["cells"], key=lambda cell: (cell["start"], cell["round"], cell["order"]))
+    found: dict[str, list[tuple[float, float]]] = {arm: [] for arm in ARMS}
+    for position, cell in enumerate(cells):
+        value = cell_value(cell, metric)
+        if value is not None:
+            found[cell["arm"]].append((float(position), value))
+    borders = [i - 0.5 for i in range(1, len(cells)) if cells[i]["start"] != cells[i - 1]["start"]]
+    unit = {"http.rps": "per second", "command.seconds": "s"}.get(metric, "ms")
+    title = {"http.rps": "completed requests", "http.p95_ms": "P95", "http.p50_ms": "P50"}.get(metric, "wall time")
+    series = [Series(arm, tuple(points)) for arm, points in found.items()]
+    rows = tuple(
+        (arm, str(len(points)), *(show_number(pick(y for _, y in points)) for pick in (min, max)))
+        for arm, points in found.items()
+        if points
+    )
+    drawing = plot_rounds(name, title, series, borders, unit)
+    return Plot(f"{title[:1].upper()}{title[1:]} by round", drawing, ("version", "rounds", "least", "most"), rows)
+
+
+def draw_counts(raw: Any) -> tuple[tuple[str, str, str, str, float, float], ...]:
+    """Queries and bytes of both arms, as means over the requests."""
+    shown = []
+    for metric, title in (
+        ("db.queries_per_request", "queries a request"),
+        ("http.bytes_per_response", "bytes a response"),
+    ):
+        values = [raw["counts"].get(arm, {}).get(metric) for arm in ARMS]
+        if all(values):
+            before, after = (sum(value) / len(value) for value in values)
+            most = max(before, after) or 1.0
+            texts = (show_figure(metric, before), show_figure(metric, after))
+            shown.append((title, metric, *texts, round(100 * before / most, 2), round(100 * after / most, 2)))
+    return tuple(shown)
+
+
+def draw_memory(workload: str, series: list[Series], name: str) -> Plot:
+    """Unique set size over the time of the load."""
+    rows = tuple(
+        (
+            one.arm,
+            *(show_bytes(1e6 * mb) for mb in (one.points[0][1], one.points[-1][1], max(y for _, y in one.points))),
+        )
+        for one in series
+        if one.points
+    )
+    drawing = plot_lines(name, f"Memory under load: {workload}", series, "seconds of load", "USS (MB)")
+    return Plot(f"Memory over time: {workload}", drawing, ("version", "at first", "at last", "peak"), rows)
+
+
+def draw_profile(title: str, text: str) -> Profile | None:
+    """Collapsed stacks as an icicle."""
+    stacks = read_stacks(text)
+    if not stacks:
+        return None
+    grown, stem = drop_stem(stacks)
+    frames = place_frames(grown)
+    depth = 1 + max(frame.depth for frame in frames)
+    return Profile(title, tuple(frames), depth, tuple(rank_functions(stacks)), stem)
+
+
+def _leading(raw: Any) -> str:
+    """The metric whose rounds are shown: the tail where rounds have requests enough for one."""
+    if raw["protocol"].get("kind", "http") == "command":
+        return "command.seconds"
+    return "http.p95_ms" if min(len(cell["latency_ms"]) for cell in raw["cells"]) >= 40 else "http.p50_ms"
+
+
+def _memory_points(raw: Any) -> tuple[tuple[float, float], ...]:
+    return tuple((float(point[0]), float(point[2])) for point in raw["points"])
+
+
+def _title_arm(evidence: Evidence) -> str:
+    return f"{evidence.id.rpartition('/')[2]}: {evidence.title}"
+
+
+def _of_arms(report: Report, kind: str) -> list[Evidence]:
+    """Evidence of the base, then of the candidate where something was kept."""
+    arms = dict.fromkeys(("base", arm_after(report)))
+    return [item for arm in arms for item in report.evidence if item.kind == kind and item.id.endswith(f"/{arm}")]
