@@ -55,9 +55,9 @@ async def quiet_lease(workspace: Workspace) -> AsyncIterator[None]:
         return
     async with locked(path):
         held = _Held(path)
-        token = _held.set(held)
+        _held.set(held)
         try:
             yield
         finally:
             held.valid = False
-            _held.reset(token)
+            _held.set(outer)
