@@ -53,7 +53,18 @@ def find_uv():
 def install_uv():
     """Install uv into .bootstrap/, which works on externally managed Pythons as well."""
     folder = str(HERE / ".bootstrap")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, "uv>=0.13"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--root-user-action",
+        "ignore",
+        "--target",
+        folder,
+        "uv>=0.13",
+    ]
     return find_uv() if call(command) == 0 else None
 
 
@@ -75,10 +86,12 @@ def report_missing():
 
 
 def sync(uv, *options):
-    """Make .venv what uv.lock says; the exit code."""
+    """Make .venv what uv.lock says; the exit code. Tried with uv's own certificates, then with the system's."""
     environment = dict(os.environ, UV_PYTHON_DOWNLOADS="never", UV_PROJECT_ENVIRONMENT=".venv")  # noqa: TID251
     environment.pop("VIRTUAL_ENV", None)
-    return call([uv, "sync", "--frozen", "--quiet", "--python", sys.executable, *options], env=environment, cwd=HERE)
+    command = [uv, "sync", "--frozen", "--quiet", "--python", sys.executable, *options]
+    code = call(command, env=environment, cwd=HERE)
+    return code and call([*command, "--system-certs"], env=environment, cwd=HERE)
 
 
 def run_perfcrew(uv, words):
