@@ -102,7 +102,7 @@ def _detect_asgi_or_wsgi(project: Project, root: Path, modules: list[Module], ap
     entry = ".".join(part for part in parts if part != "__init__") + f":{app.name}"
     words = read_requirements(root)
     setup, inputs, points = write_setup(root, words, ("uvicorn",) if app.framework == "fastapi" else ())
-    environment = {} if base == Path() else {"PYTHONPATH": base.as_posix()}
+    environment = {} if base == Path() else {"PYTHONPATH": f"{{workdir}}/{base.as_posix()}"}
     if app.framework == "fastapi":
         factory = " --factory" if app.factory else ""
         start = f"{{env}}/bin/uvicorn {entry}{factory} --host 127.0.0.1 --port {{port}} --no-access-log"
@@ -172,19 +172,12 @@ def _detect_node(project: Project, root: Path, package: detect_node.Package) -> 
     points = [] if express else ["the framework isn't Express: look at start and routes"]
     points += [] if "PORT" in variables else ["the source reads no PORT: make the server listen on {port}"]
     lock = (root / "package-lock.json").is_file()
-    files = " ".join(name for name in ("package.json", "package-lock.json") if (root / name).is_file())
-    install = f'sh -c "cp {files} {{env}}/ && npm {"ci" if lock else "install"} --prefix {{env}}"'
-    start = package.start or ""
-    environment = {"PORT": "{port}"}
-    if package.module:
-        start = f'sh -c "ln -sfn {{env}}/node_modules node_modules && exec {start}"'
-    else:
-        environment["NODE_PATH"] = "{env}/node_modules"
+    inputs = tuple(name for name in ("package.json", "package-lock.json") if (root / name).is_file())
     if not lock and any((root / name).is_file() for name in ("yarn.lock", "pnpm-lock.yaml")):
         points.append("setup uses npm, but the repository locks its packages with another tool")
     project = replace(
-        project, framework="express" if express else "node", start=start, setup=("mkdir -p {env}", install),
-        setup_inputs=tuple(files.split()), test=package.test or "", environment=environment, open_points=tuple(points),
+        project, framework="express" if express else "node", start=package.start or "",
+        setup=("npm ci" if lock else "npm install",), setup_inputs=inputs, test=package.test or "", environment={"PORT": "{port}"}, open_points=tuple(points),
         found=(f"{'Express' if express else 'Node'} application, started by {package.start}",),
     )  # fmt: skip
     project = _with_migrations(project, root, "")
@@ -201,8 +194,8 @@ def _with_migrations(project: Project, root: Path, entry: str) -> Project:
     known = {
         "Alembic": ("alembic.ini", "{env}/bin/alembic upgrade head"),
         "Flask-Migrate": ("migrations/env.py", f"{{env}}/bin/flask --app {entry} db upgrade"),
-        "Prisma": ("prisma/schema.prisma", "{env}/node_modules/.bin/prisma migrate deploy"),
-        "Knex": ("knexfile.js", "{env}/node_modules/.bin/knex migrate:latest"),
+        "Prisma": ("prisma/schema.prisma", "prisma migrate deploy"),
+        "Knex": ("knexfile.js", "knex migrate:latest"),
     }
     for name, (file, command) in known.items():
         if (root / file).is_file():

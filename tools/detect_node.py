@@ -21,8 +21,6 @@ class Package:
 
     start: str | None
     test: str | None
-    module: bool
-    """ES modules, which don't look at NODE_PATH."""
     needs: frozenset[str]
 
 
@@ -43,7 +41,7 @@ def read_package(path: Path) -> Package | None:
     test = scripts.get("test")
     needs = frozenset({**(data.get("dependencies") or {}), **(data.get("devDependencies") or {})})
     real = test is not None and "no test specified" not in test
-    return Package(start, "npm test" if real else None, data.get("type") == "module", needs)
+    return Package(start, "npm test" if real else None, needs)
 
 
 def find_routes(sources: dict[Path, str]) -> list[str]:

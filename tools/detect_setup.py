@@ -20,7 +20,7 @@ def read_requirements(root: Path) -> str:
 
 def write_setup(root: Path, words: str, servers: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
     """Commands that fill {env}, the files they depend on, and what is open."""
-    venv = "{uv} venv {env}"
+    venv = "{uv} venv --allow-existing {env}"
     tests = ("pytest",) if any(root.glob("**/test_*.py")) else ()
     missing = [name for name in (*servers, *tests) if name not in words]
     more = (f"{_PIP} {' '.join(missing)}",) if missing else ()

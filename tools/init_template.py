@@ -12,8 +12,9 @@ from tools.target import FILE
 _HEAD = """\
 # How perfcrew builds, starts, measures and tests this application. Nothing here is run by a shell; commands know
 #   {env}           the folder of the environment that setup makes       {uv}            the uv program
-#   {port}          the port to listen on, on 127.0.0.1                  {database_url}  this arm's own database
-#   {workdir}       this arm's checkout                                  {data}          this arm's own data folder
+#   {port}          the port to listen on, on 127.0.0.1                  {database_url}  its own database
+#   {workdir}       this version's checkout                              {data}          its own data folder
+#   {case}          the folder that this file is in
 # Two versions run side by side, so port and data must come from these.
 """
 _PROTECTED = """

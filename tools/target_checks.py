@@ -15,9 +15,10 @@ PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """`{name}` in a request's path, headers or body."""
 _PLACEHOLDER = re.compile(r"(?<![{$])\{([a-z_]+)\}(?!\})")
 """`{name}` in a command, as `tools.process.fill` reads it: `${HOME}` and `{{port}}` are none."""
-ARM_PLACEHOLDERS = ("env", "uv", "port", "workdir", "data", "database_url")
+ARM_PLACEHOLDERS = ("env", "uv", "port", "workdir", "data", "database_url", "case")
 """What the commands of an arm may use; `{url}` and `{base_url}` are for checks and command workloads."""
-_SETUP_PLACEHOLDERS = ("env", "uv", "workdir")
+_SETUP_PLACEHOLDERS = ("env", "uv", "workdir", "case")
+_DATA_PLACEHOLDERS = ("env", "uv", "workdir", "data", "database_url", "case")
 _SHELL = frozenset({"&&", "||", "|", ">", ">>", "<", ";", "&", "2>&1"})
 
 
@@ -76,10 +77,10 @@ def _commands(target: Target) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         ("target, start", own.start),
         ("target, stop", own.stop),
         ("target, test", own.test),
-        ("database, seed", database.seed if database else None),
-        ("database, migrate", database.migrate if database else None),
     ]
+    data = [("database, seed", database.seed), ("database, migrate", database.migrate)] if database else []
     yield from ((key, command, ARM_PLACEHOLDERS) for key, command in arm if command is not None)
+    yield from ((key, command, _DATA_PLACEHOLDERS) for key, command in data if command is not None)
     for workload in target.workload:
         held_out = workload.held_out.command if workload.held_out else None
         key = f"workload {workload.name}"

@@ -103,7 +103,7 @@ def test_fastapi(tmp_path: Path) -> None:
     project = detect_project(plant(tmp_path / "shop", FASTAPI))
     assert project.start == "{env}/bin/uvicorn shop.main:app --host 127.0.0.1 --port {port} --no-access-log"
     assert project.setup == (
-        "{uv} venv {env}",
+        "{uv} venv --allow-existing {env}",
         "{uv} pip install --python {env}/bin/python -r requirements.txt -r requirements-dev.txt",
         "{uv} pip install --python {env}/bin/python uvicorn",
     )
@@ -116,7 +116,7 @@ def test_fastapi(tmp_path: Path) -> None:
 def test_flask_with_a_factory_under_src(tmp_path: Path) -> None:
     project = detect_project(plant(tmp_path, FLASK))
     assert project.start.startswith("{env}/bin/gunicorn 'blog:create_app()' --bind 127.0.0.1:{port}")
-    assert project.environment == {"PYTHONPATH": "src", "DATABASE_URL": "{database_url}"}
+    assert project.environment == {"PYTHONPATH": "{workdir}/src", "DATABASE_URL": "{database_url}"}
     assert project.setup[1] == "{uv} pip install --python {env}/bin/python -r pyproject.toml --group dev"
     assert project.setup_inputs == ("pyproject.toml",)
     assert (project.engine, project.routes, project.ready) == ("sqlite", ("/blog/posts",), "/blog/posts")
@@ -135,11 +135,9 @@ def test_django(tmp_path: Path) -> None:
 def test_express(tmp_path: Path) -> None:
     project = detect_project(plant(tmp_path, EXPRESS))
     assert (project.start, project.test) == ("node server.js", "npm test")
-    assert project.environment == {
-        "PORT": "{port}", "NODE_PATH": "{env}/node_modules", "DATABASE_URL": "{database_url}",
-    }  # fmt: skip
-    assert project.setup[1] == 'sh -c "cp package.json package-lock.json {env}/ && npm ci --prefix {env}"'
-    assert project.migrate == "{env}/node_modules/.bin/knex migrate:latest"
+    assert project.environment == {"PORT": "{port}", "DATABASE_URL": "{database_url}"}
+    assert project.setup == ("npm ci",)
+    assert project.migrate == "knex migrate:latest"
     assert (project.ready, project.routes) == ("/health", ("/api/users", "/api/users/recent"))
 
 

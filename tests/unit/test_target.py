@@ -152,15 +152,15 @@ MISTAKES = {
     ),
     "unknown placeholder": (
         edit("--port {port}", "--port {prot}"),
-        "target, start: expected {env} {uv} {port} {workdir} {data} {database_url}, got {prot}; did you mean {port}?",
+        "target, start: expected {env} {uv} {port} {workdir} {data} {database_url} {case}, got {prot}; did you mean {port}?",
     ),
     "placeholder too early": (
         edit('"{uv} venv {env}"', '"{uv} venv {env} --x {port}"'),
-        "target, setup 1: expected {env} {uv} {workdir}, got {port}",
+        "target, setup 1: expected {env} {uv} {workdir} {case}, got {port}",
     ),
     "url outside a check": (
         edit('test = "{env}/bin/pytest -q"', 'test = "curl {base_url}"'),
-        "target, test: expected {env} {uv} {port} {workdir} {data} {database_url}, got {base_url}; "
+        "target, test: expected {env} {uv} {port} {workdir} {data} {database_url} {case}, got {base_url}; "
         "did you mean {database_url}?",
     ),
     "shell": (
@@ -285,3 +285,21 @@ def test_what_weakens_the_proof_is_said(repo: Path) -> None:
     assert [line.partition(":")[0] for line in lines] == [
         "workload w", "target, test", "goal", "database", "workload w, params, id",
     ]  # fmt: skip
+
+
+ROOT = Path(__file__).parents[2]
+DESCRIPTIONS = [*ROOT.glob("evals/cases/*/perfcrew.toml"), *ROOT.glob("tests/apps/*/perfcrew.toml")]
+
+
+@pytest.mark.parametrize("path", DESCRIPTIONS, ids=lambda path: path.parent.name)
+def test_every_description_of_ours_loads(path: Path) -> None:
+    app = path.parent / "app"
+    target, _ = load_target(app if app.is_dir() else path.parent, path)
+    assert not any("held_out" in line for line in find_warnings(target))
+
+
+def test_the_description_in_the_readme_loads(repo: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (repo / "perfcrew.toml").write_text(text.partition("```toml\n")[2].partition("```")[0])
+    target, _ = load_target(repo, None)
+    assert [workload.kind for workload in target.workload] == ["http", "command"]
