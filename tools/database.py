@@ -1,0 +1,225 @@
+"""The target's data: seeded once a run, and copied for each arm, so that no arm sees what another wrote."""
+
+import asyncio
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from perfcrew.errors import InstrumentError, UserError
+from tools.environment import prepare_environment
+from tools.git import worktree_of
+from tools.launch import Place, link_packages, run_at
+from tools.lease import locked, quiet_lease
+from tools.postgres import (
+    Server,
+    copy_database,
+    create_pristine,
+    drop_database,
+    find_server,
+    list_databases,
+    seal_pristine,
+    stop_server,
+)
+from tools.workspace import Workspace
+
+SEED_S, MIGRATE_S = 1800.0, 600.0
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class DataCopy:
+    """An arm's own copy of the data.
+
+    Attributes:
+        url: `{database_url}`; empty where the target has no database.
+        folder: `{data}`, with the SQLite file if there is one.
+        scratch: a folder beside it for what the arm's processes write elsewhere.
+    """
+
+    url: str
+    folder: Path
+    scratch: Path
+    database: str = ""
+    server: Server | None = None
+
+    async def drop(self) -> None:
+        """Remove it. May be called again."""
+        if self.server is not None:
+            await drop_database(self.server, self.database)
+        await asyncio.to_thread(shutil.rmtree, self.folder.parent, ignore_errors=True)
+
+
+async def prepare_pristine(workspace: Workspace) -> None:
+    """Make the data that every arm starts from: once a run the `seed` command of the base commit, on an empty database.
+
+    Without a seed an SQLite file that the repository holds is taken, else the database stays empty until `migrate`.
+
+    Raises:
+        UserError: the seed failed.
+        InstrumentError: PostgreSQL is missing or does not start.
+    """
+    marker = workspace.data / "pristine.json"
+    if marker.exists():
+        return
+    # The lease first, always: who holds it may be about to come here as well.
+    async with quiet_lease(workspace), locked(workspace.data / "pristine.lock"):
+        if marker.exists():
+            return
+        folder = workspace.data / "pristine"
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        database = workspace.target.database
+        if database is not None and database.engine == "postgresql":
+            await _seed_postgres(workspace, folder)
+        elif database is not None:
+            await _seed_sqlite(workspace, folder, database.file)
+        marker.write_text(json.dumps({"engine": database.engine if database else None}))
+
+
+async def _seed_sqlite(workspace: Workspace, folder: Path, name: str) -> None:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shipped = await worktree_of(workspace, workspace.base_commit) / name
+    if workspace.target.database and not workspace.target.database.seed and shipped.is_file():
+        shutil.copyfile(shipped, file)
+    await _seed(workspace, folder, f"sqlite:///{file}")
+    if file.exists():
+        await asyncio.to_thread(_fold_log, file)
+
+
+def _fold_log(file: Path) -> None:
+    """Bring a write-ahead log back into the file, so that copying is copying one file."""
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"perfcrew.toml: database, file: {file.name} is not an SQLite database: {error}") from error
+
+
+async def _seed_postgres(workspace: Workspace, folder: Path) -> None:
+    server = await find_server(workspace)
+    prefix = _prefix(workspace)
+    for name in await list_databases(server, prefix):
+        await drop_database(server, name)
+    url = await create_pristine(server, f"{prefix}pristine")
+    await _seed(workspace, folder, url)
+    await seal_pristine(server, f"{prefix}pristine")
+
+
+async def _seed(workspace: Workspace, folder: Path, url: str) -> None:
+    command = workspace.target.database.seed if workspace.target.database else None
+    if command is None:
+        return
+    place = Place(
+        env=await prepare_environment(workspace),
+        workdir=await worktree_of(workspace, workspace.base_commit),
+        scratch=workspace.data / "seed",
+        data=folder,
+        database_url=url,
+    )
+    link_packages(place.env, place.workdir)
+    line = await _run_logged(workspace, place, command, "seed", SEED_S)
+    shutil.rmtree(place.scratch, ignore_errors=True)
+    if line:
+        raise UserError(f"perfcrew.toml: database, seed: {line}")
+
+
+async def _run_logged(workspace: Workspace, place: Place, command: str, name: str, timeout: float) -> str:
+    """Run a command into a log; a line about its failure, or nothing."""
+    network = "host" if place.database_url.startswith("postgresql") else "none"
+    done = await run_at(workspace, place, command, timeout=timeout, network=network)  # type: ignore[arg-type]
+    log = workspace.logs / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(f"$ {command}\n{done.out}{done.err}[exit {done.code}]\n")
+    if done.ok:
+        return ""
+    why = f"took over {timeout:.0f} s" if done.timed_out else f"exit {done.code}: {done.last_line}"
+    return f"{command!r} failed: {why} (log: {log})"
+
+
+async def copy_data(workspace: Workspace, arm_name: str, workdir: Path) -> DataCopy:
+    """A copy of the pristine data for one arm, brought to that arm's schema by `migrate`.
+
+    Raises:
+        InstrumentError: the migration failed, or PostgreSQL does not answer.
+    """
+    await prepare_pristine(workspace)
+    label = f"{re.sub(r'[^a-z0-9]+', '-', arm_name.lower())[:20]}-{os.getpid()}-{next(_numbers)}"
+    root = workspace.data / "arms" / label
+    folder = root / "data"
+    await asyncio.to_thread(shutil.copytree, workspace.data / "pristine", folder, copy_function=copy_file)
+    (root / "scratch").mkdir()
+    copy = await _copy_database(workspace, label, folder)
+    try:
+        await _migrate(workspace, copy, workdir, arm_name)
+    except BaseException:
+        await copy.drop()
+        raise
+    return copy
+
+
+async def _copy_database(workspace: Workspace, label: str, folder: Path) -> DataCopy:
+    database, scratch = workspace.target.database, folder.parent / "scratch"
+    if database is None:
+        return DataCopy("", folder, scratch)
+    if database.engine == "sqlite":
+        return DataCopy(f"sqlite:///{folder / database.file}", folder, scratch)
+    server = await find_server(workspace)
+    name = f"{_prefix(workspace)}{label.replace('-', '_')}"
+    url = await copy_database(server, f"{_prefix(workspace)}pristine", name)
+    return DataCopy(url, folder, scratch, name, server)
+
+
+async def _migrate(workspace: Workspace, copy: DataCopy, workdir: Path, arm_name: str) -> None:
+    command = workspace.target.database.migrate if workspace.target.database else None
+    if command is None:
+        return
+    env = await prepare_environment(workspace)
+    link_packages(env, workdir)
+    place = Place(env=env, workdir=workdir, scratch=copy.scratch, data=copy.folder, database_url=copy.url)
+    line = await _run_logged(workspace, place, command, copy.folder.parent.name + "-migrate", MIGRATE_S)
+    if line:
+        raise InstrumentError(f"arm {arm_name}: database, migrate: {line}")
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copy a file inside the kernel: where the file system can, the copy shares its blocks until one is written."""
+    with open(source, "rb") as reader, open(target, "wb") as writer:  # noqa: PTH123  shutil gives plain names
+        left = os.fstat(reader.fileno()).st_size
+        try:
+            while left > 0:
+                done = os.copy_file_range(reader.fileno(), writer.fileno(), left)
+                if done == 0:
+                    break
+                left -= done
+        except OSError:
+            reader.seek(0)
+            writer.seek(0)
+            writer.truncate()
+            shutil.copyfileobj(reader, writer, 1 << 20)
+    shutil.copymode(source, target)
+
+
+def _prefix(workspace: Workspace) -> str:
+    """Begins the name of every database of this run: equal on a resume, different for any other run."""
+    return f"perfcrew_{hashlib.sha256(str(workspace.folder).encode()).hexdigest()[:8]}_"
+
+
+async def close_databases(workspace: Workspace) -> None:
+    """End of a run: drop its databases on a server of the user's, stop a private one."""
+    database = workspace.target.database
+    if database is None or database.engine != "postgresql":
+        return
+    if database.url is not None:
+        server = await find_server(workspace)
+        for name in await list_databases(server, _prefix(workspace)):
+            await drop_database(server, name)
+        (workspace.data / "pristine.json").unlink(missing_ok=True)
+    await stop_server(workspace)
