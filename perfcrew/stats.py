@@ -7,7 +7,8 @@ Raw files of load (`tools.load`), as JSON objects:
     requests   list of [start_s, latency_ms, status, bytes, index, ok, lead]: see `tools.load_worker`
     seconds    wall time of the measuring window, until its last answer
     cpu_s      CPU seconds of the server's processes over the window; cores: how many it may use
-Raw files of memory (`tools.memory`): points, a list of [seconds, requests served, USS in MB].
+Raw files of memory (`tools.memory`): points, a list of [seconds, requests served, USS in MB], and settled, the number
+of points at the beginning that don't count for growth.
 Raw files of duels (`tools.duel`): see `perfcrew.duel_stats`.
 """
 
@@ -132,6 +133,12 @@ def _completed(load: Any) -> int:
     return max(len(load["requests"]), 1)
 
 
+def memory_growth_kb(memory: Any) -> float:
+    """Growth of memory in kB a request, once it has settled: the slope of USS over requests served (Theil–Sen)."""
+    points = memory["points"][memory.get("settled", 0) :]
+    return 1024 * theil_sen_slope([point[1] for point in points], [point[2] for point in points])
+
+
 # --- duels: what one arm did ---
 
 _QUANTILES = {"http.p50_ms": 50.0, "http.p90_ms": 90.0, "http.p95_ms": 95.0, "http.p99_ms": 99.0}
@@ -251,9 +258,7 @@ RECOMPUTE: dict[str, Callable[[Any, str], float]] = {
     "cpu_utilisation": lambda load, _: load["cpu_s"] / max(load["seconds"], TINY) / load["cores"],
     "command_seconds": lambda load, _: median(answered(load)) / 1000,
     "memory_peak_mb": lambda memory, _: max(point[2] for point in memory["points"]),
-    "memory_growth_kb": lambda memory, _: 1024 * theil_sen_slope(
-        [point[1] for point in memory["points"]], [point[2] for point in memory["points"]]
-    ),
+    "memory_growth_kb": lambda memory, _: memory_growth_kb(memory),
     "duel": duel_value,
     "value": lambda raw, pointer: float(at_pointer(raw, pointer)),
     "mean": lambda raw, pointer: float(np.mean(at_pointer(raw, pointer))),

@@ -1,209 +1,37 @@
-"""HTTP load with raw samples: rounds driven by a process of its own (`tools.load_worker`), read against an arm's CPU.
+"""Load on one arm as evidence: figures that can be computed again, and a digest to read."""
 
-Closed model: a fixed number of users, each of whom waits for the answer, thinks, and asks again. The load generator has
-the last core to itself and the arms have the others, as far as there are enough.
-"""
-
-import asyncio
-import contextlib
-import json
-import os
-import shutil
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 from perfcrew.errors import InstrumentError
-from perfcrew.records.evidence import Evidence
+from perfcrew.records.base import ArtifactRef
+from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
-from perfcrew.stats import answered
-from tools import process
-from tools.load_evidence import load_evidence
+from perfcrew.stats import answered, mad, recompute
+from tools.generator import Loaded, LoadWorker, Round, split_cores, tell_failures, warm_up
+from tools.loaders import open_loader
 from tools.workspace import Workspace
 
-TIMEOUT_S = 30.0
-"""A request without an answer by then has failed."""
+__all__ = ["LoadWorker", "Loaded", "Round", "load_evidence", "measure_load", "split_cores", "tell_failures", "warm_up"]
 
-DRAIN_S = 35.0
-"""How long after its end a round waits for requests under way."""
+_BUSY = 0.8
+"""Share of its core beyond which the load generator, not the arm, may be what was measured."""
 
-WARM_UP_S = 0.3
-WARM_UP_USERS = 2
+SHORT_NAMES = {
+    "p50": ("http.p50_ms", "percentile:50"),
+    "p90": ("http.p90_ms", "percentile:90"),
+    "p95": ("http.p95_ms", "percentile:95"),
+    "p99": ("http.p99_ms", "percentile:99"),
+    "mean": ("http.mean_ms", "latency_mean"),
+    "rps": ("http.rps", "rps"),
+    "error_rate": ("http.error_rate", "error_rate"),
+    "cpu": ("cpu.ms_per_request", "cpu_ms_per_request"),
+    "utilisation": ("cpu.utilisation", "cpu_utilisation"),
+}
+"""Short name in measurement ids to metric and method."""
 
-_LINE_LIMIT = 2**28
-_CONNECT_S = 30.0
-
-
-class Loaded(Protocol):
-    """What load needs of an arm; `tools.arm.Arm` is one."""
-
-    name: str
-    commit: str
-    url: str
-
-    def cpu_seconds(self) -> float:
-        """CPU time so far of the arm's processes."""
-        ...
-
-    def uss_mb(self) -> float:
-        """Memory that the arm's processes have to themselves."""
-        ...
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round's raw samples. `requests` has a row a request: see `tools.load_worker`."""
-
-    requests: tuple[tuple[Any, ...], ...]
-    seconds: float
-    cut: int
-    """Requests without an answer when the round was given up."""
-    failures: dict[str, int]
-    """Kind of failure, such as `status 500` or `ConnectionRefusedError`, to count."""
-    client_cpu_s: float
-
-    @property
-    def latencies(self) -> list[float]:
-        """In ms, of the requests that count: answered as expected, and not a user's first."""
-        return answered({"requests": self.requests})
-
-    @property
-    def errors(self) -> int:
-        """Failed requests, cut ones included."""
-        return sum(not row[5] for row in self.requests) + self.cut
-
-
-def split_cores() -> tuple[frozenset[int], frozenset[int]]:
-    """Cores of the arms and of the load generator: the last is the generator's, unless there is only one."""
-    cores = sorted(os.sched_getaffinity(0))
-    return frozenset(cores[:-1] or cores), frozenset(cores[-1:])
-
-
-class LoadWorker:
-    """The load generator's process, kept over many rounds, each of which gives its raw samples."""
-
-    instrument = f"geventhttpclient {version('geventhttpclient')}"
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: Path) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._log = log
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def start(cls, workspace: Workspace) -> AsyncIterator[Self]:
-        """Start the process, and end it on leaving.
-
-        Raises:
-            InstrumentError: it can't be started.
-        """
-        # A short path: the names of Unix sockets are limited to about 100 bytes.
-        folder = Path(tempfile.mkdtemp(prefix="perfcrew-"))
-        log = workspace.folder / "logs" / "load_worker.log"
-        connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connected.set_result((reader, writer))
-
-        server = await asyncio.start_unix_server(accept, folder / "socket", limit=_LINE_LIMIT)
-        child = None
-        try:
-            child = await process.start(
-                [sys.executable, "-I", "-m", "tools.load_worker", str(folder / "socket")],
-                cwd=folder, environment={"PATH": os.defpath}, log=log, cpus=split_cores()[1],
-            )  # fmt: skip
-            reader, writer = await _connection(connected, child, log)
-            try:
-                yield cls(reader, writer, log)
-            finally:
-                writer.close()
-        finally:
-            if child is not None:
-                await child.stop(grace_s=0)
-            server.close()
-            shutil.rmtree(folder, ignore_errors=True)
-
-    async def round(
-        self, url: str, workload: Workload, *,
-        seconds: float, seed: int, held_out: bool = False, users: int | None = None,
-    ) -> Round:  # fmt: skip
-        """Drive one round. Equal seeds send equal sequences of requests, whoever answers.
-
-        It takes longer than `seconds` where a user has not yet had a second answer.
-
-        Raises:
-            InstrumentError: the load generator broke off.
-        """
-        requests, params = asked_of(workload, held_out)
-        job = {
-            "url": url, "requests": [request.model_dump(mode="json", by_alias=True) for request in requests],
-            "params": params, "users": users or workload.users, "think_s": workload.think_s, "seconds": seconds,
-            "seed": seed, "timeout_s": TIMEOUT_S, "drain_s": DRAIN_S,
-        }  # fmt: skip
-        self._writer.write(json.dumps(job).encode() + b"\n")
-        try:
-            async with asyncio.timeout(seconds + DRAIN_S + 2 * TIMEOUT_S):
-                await self._writer.drain()
-                line = await self._reader.readline()
-        except (ConnectionError, TimeoutError) as error:
-            raise InstrumentError(f"the load generator broke off ({error!r}); see {self._log}") from error
-        if not line:
-            raise InstrumentError(f"the load generator ended ({_last_line(self._log)}); see {self._log}")
-        raw = json.loads(line)
-        raw["requests"] = tuple(tuple(row) for row in raw["requests"])
-        return Round(**raw)
-
-
-async def _connection(
-    connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]", child: process.Process, log: Path
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
-    first: tuple[asyncio.Future[Any], ...] = (connected, ended)
-    try:
-        await asyncio.wait(first, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended.cancel()
-    if not connected.done():
-        raise InstrumentError(f"the load generator did not start ({_last_line(log)}); see {log}")
-    return connected.result()
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-def asked_of(workload: Workload, held_out: bool) -> tuple[Sequence[Any], dict[str, tuple[str | int, ...]]]:
-    """A workload's requests and parameters, or those of its held-out variant, which keeps what it does not replace."""
-    if held_out and workload.held_out:
-        return workload.held_out.request or workload.request, {**workload.params, **workload.held_out.params}
-    return workload.request, workload.params
-
-
-async def warm_up(worker: LoadWorker, url: str, workload: Workload, *, held_out: bool = False) -> int:
-    """A few requests that nobody counts, so that caches and code paths are as in running service; says how many.
-
-    Raises:
-        InstrumentError: none of them was answered as expected.
-    """
-    users = min(WARM_UP_USERS, workload.users)
-    warm = await worker.round(url, workload, seconds=WARM_UP_S, seed=0, held_out=held_out, users=users)
-    if not any(row[5] for row in warm.requests):
-        raise InstrumentError(
-            f"workload {workload.name}: no request was answered as expected ({tell_failures(warm)}); "
-            "check its path and `expect` in perfcrew.toml"
-        )
-    return len(warm.requests)
-
-
-def tell_failures(seen: Round) -> str:
-    """Failures by kind: `12 × status 500, 2 × cut`."""
-    kinds = sorted(seen.failures.items(), key=lambda item: -item[1]) + ([("cut", seen.cut)] if seen.cut else [])
-    return ", ".join(f"{count} × {kind}" for kind, count in kinds) or "none"
+COMMAND_NAMES = {"seconds": ("command.seconds", "command_seconds"), "cpu": ("cpu.ms_per_request", "cpu_ms_per_request")}
+"""The same for workloads that are commands; a request is a run."""
 
 
 async def measure_load(
@@ -217,22 +45,82 @@ async def measure_load(
 ) -> Evidence:
     """Latency, throughput, errors and CPU of an arm under a workload, after a warm-up that is left out.
 
+    A workload that is a command is run again and again instead; its wall and CPU time are what is measured.
+
     Raises:
         InstrumentError: nothing was answered as expected, or the load generator failed.
     """
-    if worker is None:
-        async with LoadWorker.start(workspace) as own:
-            return await measure_load(workspace, arm, workload, seconds=seconds, worker=own, held_out=held_out)
-    warmed = await warm_up(worker, arm.url, workload, held_out=held_out)
-    before = arm.cpu_seconds()
-    seen = await worker.round(arm.url, workload, seconds=seconds, seed=1, held_out=held_out)
-    cpu_s = arm.cpu_seconds() - before
+    async with open_loader(workspace, workload, worker=worker, held_out=held_out) as loader:
+        warmed = await loader.warm_up(arm)
+        before = arm.cpu_seconds()
+        seen = await loader.round(arm, seconds, 1)
+        cpu_s = arm.cpu_seconds() - before + seen.command_cpu_s
     if not seen.latencies:
         raise InstrumentError(f"workload {workload.name}: no request succeeded under load ({tell_failures(seen)})")
     raw = {
-        "kind": "load", "workload": workload.name, "arm": arm.name, "commit": arm.commit, "held_out": held_out,
-        "users": workload.users, "think_s": workload.think_s, "warm_up_requests": warmed, "seconds": seen.seconds,
-        "cpu_s": cpu_s, "cores": len(split_cores()[0]), "cut": seen.cut, "failures": seen.failures,
-        "client_cpu_s": seen.client_cpu_s, "requests": seen.requests,
+        "kind": "command" if workload.kind == "command" else "load", "workload": workload.name, "arm": arm.name,
+        "commit": arm.commit, "held_out": held_out, "users": workload.users, "think_s": workload.think_s,
+        "warm_up_requests": warmed, "seconds": seen.seconds, "cpu_s": cpu_s, "cores": len(split_cores()[0]),
+        "cut": seen.cut, "failures": seen.failures, "client_cpu_s": seen.client_cpu_s, "requests": seen.requests,
     }  # fmt: skip
-    return load_evidence(workspace, raw, LoadWorker.instrument)
+    return load_evidence(workspace, raw, loader.instrument)
+
+
+def load_evidence(workspace: Workspace, raw: dict[str, Any], instrument: str) -> Evidence:
+    """Evidence from a raw file of load, with every figure computed as `verify` will compute it."""
+    samples = workspace.artifacts.put_json(raw)
+    place = f"{raw['workload']}{' (held out)' if raw['held_out'] else ''}/{raw['arm']}"
+    short_names = COMMAND_NAMES if raw["kind"] == "command" else SHORT_NAMES
+    measurements = [_measure(workspace, raw, samples, instrument, f"{short}@{place}", *short_names[short])
+                    for short in short_names]  # fmt: skip
+    values = {short: measurement.value for short, measurement in zip(short_names, measurements, strict=True)}
+    if raw["kind"] == "command":
+        title = f"{place}: {values['seconds']:.2f} s a run, {values['cpu']:,.0f} ms of CPU"
+        digest = f"{len(raw['requests'])} runs\n{title}"
+    else:
+        title = f"{place}: P95 {values['p95']:,.0f} ms, {values['rps']:.1f} requests a second"
+        digest = _render(raw, values)
+        values["generator_busy"] = _busy(raw)
+    return Evidence(
+        id=f"load@{place}", kind="load", title=title, digest=digest, measurements=tuple(measurements),
+        artifact=samples, facts=dict(values),
+    )  # fmt: skip
+
+
+def _measure(
+    workspace: Workspace, raw: dict[str, Any], samples: ArtifactRef, instrument: str,
+    name: str, metric: str, method: str,
+) -> Measurement:  # fmt: skip
+    known = METRICS[metric]
+    latencies = answered(raw)
+    counted = method.startswith(("percentile", "latency", "command"))
+    spread = mad(latencies) if method == "percentile:50" else None
+    return Measurement(
+        id=name, metric=metric, unit=known.unit, better=known.better, workload=raw["workload"],
+        arm=raw["arm"], commit=raw["commit"], value=recompute(method, raw), spread=spread,
+        count=len(latencies) if counted else len(raw["requests"]),
+        method=method, samples=samples, instrument=instrument, environment=workspace.environment,
+    )  # fmt: skip
+
+
+def _busy(raw: dict[str, Any]) -> float:
+    return float(raw["client_cpu_s"] / max(raw["seconds"], 1e-9))
+
+
+def _render(raw: dict[str, Any], values: dict[str, float]) -> str:
+    requests, latencies = raw["requests"], answered(raw)
+    failures = ", ".join(f"{count} × {kind}" for kind, count in raw["failures"].items()) or "none"
+    times = ", ".join(f"{name} {values[name]:.1f}" for name in ("p50", "p90", "p95", "p99", "mean"))
+    lines = [
+        f"{raw['users']} users, think time {raw['think_s']:g} s, {raw['seconds']:.1f} s; {len(requests)} requests, "
+        f"{len(latencies)} of them counted (not each user's first)",
+        f"left out: {raw['warm_up_requests']} requests to warm up",
+        f"response time in ms: {times}, least {min(latencies):.1f}, most {max(latencies):.1f}",
+        f"throughput: {values['rps']:.2f} requests a second",
+        f"errors: {values['error_rate']:.2%} ({failures}); without an answer when the load ended: {raw['cut']}",
+        f"CPU: {values['cpu']:.2f} ms a request, {values['utilisation']:.0%} of {raw['cores']} core(s)",
+        f"bytes on the wire, mean of bodies: {sum(row[3] for row in requests) / len(requests):,.0f}",
+    ]
+    if _busy(raw) > _BUSY:
+        lines.append(f"doubtful: the load generator used {_busy(raw):.0%} of its core and may be what was measured")
+    return "\n".join(lines)

@@ -1,7 +1,7 @@
 """The load generator: a process of its own that sends rounds of HTTP requests and gives back every raw sample.
 
-Started by `tools.load` as `python -I -m tools.load_worker SOCKET`. It reads one JSON object a line from the socket,
-each a round to drive, and answers with one line each; it ends when the socket is closed.
+Started by `tools.generator` as `python -I -m tools.load_worker SOCKET`. It reads one JSON object a line from the
+socket, each a round to drive, and answers with one line each; it ends when the socket is closed.
 
 Users are greenlets, each with a connection of its own that is kept alive (geventhttpclient, which is what Locust's
 FastHttpUser is built upon, without Locust's rounding and bookkeeping, to a third of its CPU time). A latency runs from

@@ -40,6 +40,21 @@ class Protocol(Record):
             raise ValueError("min_rounds must not exceed max_rounds")
         return self
 
+    def rounds_for(self, pair_s: float) -> int:
+        """How many rounds a side fit into a start's load, if one of each arm takes `pair_s` seconds.
+
+        Never two: their median is their mean, which a single burst spoils as it spoils one; three resist it.
+        """
+        wanted = self.load_s / pair_s
+        rounds = round(wanted)
+        if rounds == 2:
+            rounds = 3 if wanted >= 2.15 else 1
+        return min(max(rounds, self.min_rounds), self.max_rounds)
+
+    def shortened(self) -> Self:
+        """The same rules with a third of the load, for tests."""
+        return self.model_copy(update={"round_s": self.round_s / 3, "load_s": self.load_s / 3})
+
 
 QUICK = Protocol(name="quick", looks=(3, 5), shares=(0.5, 0.5), load_s=5.0, limit_s=50.0)
 """For one plan step: about 25 s where the effect is clear."""

@@ -9,7 +9,7 @@ from perfcrew.artifacts import Artifacts
 from perfcrew.errors import InstrumentError
 from perfcrew.records.target import Target, Workload
 from perfcrew.stats import recompute
-from tools import load
+from tools import generator
 from tools.load import LoadWorker, measure_load, split_cores, tell_failures, warm_up
 from tools.workspace import Workspace
 
@@ -92,7 +92,7 @@ async def test_requests_without_an_answer_are_cut_and_counted(
             await asyncio.sleep(3)
         return 200, b""
 
-    monkeypatch.setattr(load, "DRAIN_S", 0.3)
+    monkeypatch.setattr(generator, "DRAIN_S", 0.3)
     async with serve(hang) as arm:
         seen = await worker.round(arm.url, workload(), seconds=0.1, seed=1)
     assert seen.cut == 2

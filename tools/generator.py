@@ -1,0 +1,206 @@
+"""The load generator as a process of our own (`tools.load_worker`): rounds of requests with raw samples.
+
+Closed model: a fixed number of users, each of whom waits for the answer, thinks, and asks again. The load generator has
+the last core to itself and the arms have the others, as far as there are enough.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from perfcrew.errors import InstrumentError
+from perfcrew.records.target import Workload
+from perfcrew.stats import answered
+from tools import process
+from tools.workspace import Workspace
+
+TIMEOUT_S = 30.0
+"""A request without an answer by then has failed."""
+
+DRAIN_S = 35.0
+"""How long after its end a round waits for requests under way."""
+
+WARM_UP_S = 0.3
+WARM_UP_USERS = 2
+
+_LINE_LIMIT = 2**28
+_CONNECT_S = 30.0
+
+
+class Loaded(Protocol):
+    """What load needs of an arm; `tools.arm.Arm` is one."""
+
+    name: str
+    commit: str
+    url: str
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far of the arm's processes."""
+        ...
+
+    def uss_mb(self) -> float:
+        """Memory that the arm's processes have to themselves."""
+        ...
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round's raw samples. `requests` has a row a request: see `tools.load_worker`."""
+
+    requests: tuple[tuple[Any, ...], ...]
+    seconds: float
+    cut: int
+    """Requests without an answer when the round was given up."""
+    failures: dict[str, int]
+    """Kind of failure, such as `status 500` or `ConnectionRefusedError`, to count."""
+    client_cpu_s: float
+    command_cpu_s: float = 0.0
+    """CPU time of the commands themselves, for workloads that are commands."""
+
+    @property
+    def latencies(self) -> list[float]:
+        """In ms, of the requests that count: answered as expected, and not a user's first."""
+        return answered({"requests": self.requests})
+
+    @property
+    def errors(self) -> int:
+        """Failed requests, cut ones included."""
+        return sum(not row[5] for row in self.requests) + self.cut
+
+
+def split_cores() -> tuple[frozenset[int], frozenset[int]]:
+    """Cores of the arms and of the load generator: the last is the generator's, unless there is only one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return frozenset(cores[:-1] or cores), frozenset(cores[-1:])
+
+
+class LoadWorker:
+    """The load generator's process, kept over many rounds, each of which gives its raw samples."""
+
+    instrument = f"geventhttpclient {version('geventhttpclient')}"
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: Path) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._log = log
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(cls, workspace: Workspace) -> AsyncIterator[Self]:
+        """Start the process, and end it on leaving.
+
+        Raises:
+            InstrumentError: it can't be started.
+        """
+        # A short path: the names of Unix sockets are limited to about 100 bytes.
+        folder = Path(tempfile.mkdtemp(prefix="perfcrew-"))
+        log = workspace.folder / "logs" / "load_worker.log"
+        connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set_result((reader, writer))
+
+        server = await asyncio.start_unix_server(accept, folder / "socket", limit=_LINE_LIMIT)
+        child = None
+        try:
+            child = await process.start(
+                [sys.executable, "-I", "-m", "tools.load_worker", str(folder / "socket")],
+                cwd=folder, environment={"PATH": os.defpath}, log=log, cpus=split_cores()[1],
+            )  # fmt: skip
+            reader, writer = await _connection(connected, child, log)
+            try:
+                yield cls(reader, writer, log)
+            finally:
+                writer.close()
+        finally:
+            if child is not None:
+                await child.stop(grace_s=0)
+            server.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def round(
+        self, url: str, workload: Workload, *,
+        seconds: float, seed: int, held_out: bool = False, users: int | None = None,
+    ) -> Round:  # fmt: skip
+        """Drive one round. Equal seeds send equal sequences of requests, whoever answers.
+
+        It takes longer than `seconds` where a user has not yet had a second answer.
+
+        Raises:
+            InstrumentError: the load generator broke off.
+        """
+        requests, params = asked_of(workload, held_out)
+        job = {
+            "url": url, "requests": [request.model_dump(mode="json", by_alias=True) for request in requests],
+            "params": params, "users": users or workload.users, "think_s": workload.think_s, "seconds": seconds,
+            "seed": seed, "timeout_s": TIMEOUT_S, "drain_s": DRAIN_S,
+        }  # fmt: skip
+        self._writer.write(json.dumps(job).encode() + b"\n")
+        try:
+            async with asyncio.timeout(seconds + DRAIN_S + 2 * TIMEOUT_S):
+                await self._writer.drain()
+                line = await self._reader.readline()
+        except (ConnectionError, TimeoutError) as error:
+            raise InstrumentError(f"the load generator broke off ({error!r}); see {self._log}") from error
+        if not line:
+            raise InstrumentError(f"the load generator ended ({_last_line(self._log)}); see {self._log}")
+        raw = json.loads(line)
+        raw["requests"] = tuple(tuple(row) for row in raw["requests"])
+        return Round(**raw)
+
+
+async def _connection(
+    connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]", child: process.Process, log: Path
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
+    first: tuple[asyncio.Future[Any], ...] = (connected, ended)
+    try:
+        await asyncio.wait(first, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended.cancel()
+    if not connected.done():
+        raise InstrumentError(f"the load generator did not start ({_last_line(log)}); see {log}")
+    return connected.result()
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def asked_of(workload: Workload, held_out: bool) -> tuple[Sequence[Any], dict[str, tuple[str | int, ...]]]:
+    """A workload's requests and parameters, or those of its held-out variant, which keeps what it does not replace."""
+    if held_out and workload.held_out:
+        return workload.held_out.request or workload.request, {**workload.params, **workload.held_out.params}
+    return workload.request, workload.params
+
+
+async def warm_up(worker: LoadWorker, url: str, workload: Workload, *, held_out: bool = False) -> int:
+    """A few requests that nobody counts, so that caches and code paths are as in running service; says how many.
+
+    Raises:
+        InstrumentError: none of them was answered as expected.
+    """
+    users = min(WARM_UP_USERS, workload.users)
+    warm = await worker.round(url, workload, seconds=WARM_UP_S, seed=0, held_out=held_out, users=users)
+    if not any(row[5] for row in warm.requests):
+        raise InstrumentError(
+            f"workload {workload.name}: no request was answered as expected ({tell_failures(warm)}); "
+            "check its path and `expect` in perfcrew.toml"
+        )
+    return len(warm.requests)
+
+
+def tell_failures(seen: Round) -> str:
+    """Failures by kind: `12 × status 500, 2 × cut`."""
+    kinds = sorted(seen.failures.items(), key=lambda item: -item[1]) + ([("cut", seen.cut)] if seen.cut else [])
+    return ", ".join(f"{count} × {kind}" for kind, count in kinds) or "none"

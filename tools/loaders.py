@@ -1,0 +1,126 @@
+"""How a workload is put on an arm: requests by the load generator, or a command that is run again and again."""
+
+import contextlib
+import resource
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from perfcrew.errors import InstrumentError
+from perfcrew.records.target import Workload
+from tools.generator import Loaded, LoadWorker, Round, warm_up
+from tools.launch import Place, run_at
+from tools.workspace import Workspace
+
+COMMAND_TIMEOUT_S = 120.0
+
+
+class Loader(Protocol):
+    """A workload, ready to be put on arms."""
+
+    @property
+    def instrument(self) -> str:
+        """Name and version."""
+        ...
+
+    async def warm_up(self, arm: Any) -> int:
+        """Some load that nobody counts; says how many requests or runs that were."""
+        ...
+
+    async def round(self, arm: Any, seconds: float, seed: int) -> Round:
+        """One round's raw samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class HttpLoader:
+    """Requests, by the load generator."""
+
+    worker: LoadWorker
+    workload: Workload
+    held_out: bool = False
+    instrument: ClassVar[str] = LoadWorker.instrument
+
+    async def warm_up(self, arm: Loaded) -> int:
+        """A few requests by few users."""
+        return await warm_up(self.worker, arm.url, self.workload, held_out=self.held_out)
+
+    async def round(self, arm: Loaded, seconds: float, seed: int) -> Round:
+        """One round of requests."""
+        return await self.worker.round(arm.url, self.workload, seconds=seconds, seed=seed, held_out=self.held_out)
+
+
+class Furnished(Protocol):
+    """An arm with a place in which commands of the target run."""
+
+    url: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class CommandLoader:
+    """A command of the target's, run one after the other in the arm's place, where its placeholders are the arm's."""
+
+    workspace: Workspace
+    command: str
+    instrument: ClassVar[str] = "wall clock and getrusage"
+
+    async def warm_up(self, arm: Furnished) -> int:
+        """One run.
+
+        Raises:
+            InstrumentError: it failed.
+        """
+        _, failure, _ = await self._run(arm)
+        if failure:
+            raise InstrumentError(f"command {self.command!r}: {failure}")
+        return 1
+
+    async def round(self, arm: Furnished, seconds: float, seed: int) -> Round:  # noqa: ARG002  a command is the same each time
+        """Runs until the seconds are over, at least one."""
+        rows: list[tuple[Any, ...]] = []
+        failures: Counter[str] = Counter()
+        cpu_s = 0.0
+        began = time.perf_counter()
+        while not rows or time.perf_counter() - began < seconds:
+            start = time.perf_counter() - began
+            latency_ms, failure, used = await self._run(arm)
+            cpu_s += used
+            if failure:
+                failures[failure] += 1
+            rows.append((start, latency_ms, 0, 0, 0, not failure, False))
+        return Round(tuple(rows), time.perf_counter() - began, 0, dict(failures), 0.0, cpu_s)
+
+    async def _run(self, arm: Furnished) -> tuple[float, str, float]:
+        """Wall time in ms, what failed, CPU seconds.
+
+        CPU time is that of all our children that ended meanwhile: with the quiet lease held, that is the command alone.
+        """
+        before = _children_cpu()
+        done = await run_at(
+            self.workspace, arm.place, self.command, timeout=COMMAND_TIMEOUT_S, network="host", extra={"url": arm.url}
+        )
+        failure = "" if done.ok else f"exit {done.code}: {done.last_line[:200]}"
+        return done.seconds * 1000, failure, _children_cpu() - before
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@contextlib.asynccontextmanager
+async def open_loader(
+    workspace: Workspace, workload: Workload, *, worker: LoadWorker | None = None, held_out: bool = False
+) -> AsyncIterator[Loader]:
+    """A loader for a workload, with a load generator of its own unless one is given."""
+    if workload.kind == "command":
+        other = workload.held_out.command if held_out and workload.held_out else None
+        yield CommandLoader(workspace, other or workload.command or "")
+    elif worker is not None:
+        yield HttpLoader(worker, workload, held_out)
+    else:
+        async with LoadWorker.start(workspace) as own:
+            yield HttpLoader(own, workload, held_out)
