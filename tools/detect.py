@@ -57,19 +57,10 @@ def detect_project(root: Path) -> Project:
         return _finish(_detect_django(Project(name), root))
     modules = [module for path in _files(root, (".py",)) if (module := read_module(path, root)) is not None]
     apps = sorted((app for module in modules for app in module.apps if not _is_test(app.path)), key=_rank)
-    if apps:
-        return _finish(_detect_asgi_or_wsgi(Project(name), root, modules, apps))
     package = detect_node.read_package(root / "package.json")
-    if package is not None:
+    if package is not None and not apps:
         return _finish(_detect_node(Project(name), root, package))
-    return _finish(
-        Project(
-            name,
-            open_points=(
-                "no Flask, FastAPI, Django or Express application was recognised: write start and a workload",
-            ),
-        )
-    )
+    return _finish(_detect_python(Project(name), root, modules, apps))
 
 
 def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
@@ -90,23 +81,46 @@ def _is_test(path: Path) -> bool:
     return any(part in ("tests", "test") or part.startswith(("test_", "conftest")) for part in path.parts)
 
 
-def _rank(app: App) -> tuple[bool, bool, int, str]:
+def _rank(app: App) -> tuple[bool, bool, bool, int, str]:
     usual = app.path.stem in ("main", "app", "wsgi", "asgi", "server", "api", "__init__", "application")
-    return (app.factory, not usual, len(app.path.parts), str(app.path))
+    return (app.needs, app.factory, not usual, len(app.path.parts), str(app.path))
 
 
-def _detect_asgi_or_wsgi(project: Project, root: Path, modules: list[Module], apps: list[App]) -> Project:
-    app = apps[0]
-    base = _import_base(root, app.path)
-    parts = app.path.relative_to(base).with_suffix("").parts
-    entry = ".".join(part for part in parts if part != "__init__") + f":{app.name}"
+def _detect_python(project: Project, root: Path, modules: list[Module], apps: list[App]) -> Project:
     words = read_requirements(root)
-    setup, inputs, points = write_setup(root, words, ("uvicorn",) if app.framework == "fastapi" else ())
-    environment = {} if base == Path() else {"PYTHONPATH": f"{{workdir}}/{base.as_posix()}"}
-    if app.framework == "fastapi":
+    server = ("uvicorn",) if apps and apps[0].framework == "fastapi" else ()
+    setup, inputs, points = write_setup(root, words, server) if modules else ((), (), [])
+    project = replace(project, setup=setup, setup_inputs=inputs, open_points=tuple(points))
+    entry = ""
+    if apps:
+        base = _import_base(root, apps[0].path)
+        parts = apps[0].path.relative_to(base).with_suffix("").parts
+        entry = ".".join(part for part in parts if part != "__init__") + f":{apps[0].name}"
+        environment = {} if base == Path() else {"PYTHONPATH": f"{{workdir}}/{base.as_posix()}"}
+        project = replace(project, framework=apps[0].framework, environment=environment)
+        project = _with_start(project, root, apps, entry, production="gunicorn" in words)
+    else:
+        point = "no Flask, FastAPI, Django or Express application was recognised"
+        project = replace(project, open_points=(*project.open_points, point))
+    own = [module for module in modules if not _is_test(module.path)]
+    project = _with_migrations(project, root, entry)
+    variables = sorted({name for module in own for name in module.variables})
+    project = _with_database(project, " ".join(module.strings for module in own) + " " + words, variables)
+    project = _with_tests(project, root)
+    return _with_routes(project, [route for route in resolve_routes(own) if not re.search(r"[{<]", route)])
+
+
+def _with_start(project: Project, root: Path, apps: list[App], entry: str, *, production: bool) -> Project:
+    app, points = apps[0], list(project.open_points)
+    if app.needs:
+        module = entry.partition(":")[0].partition(".")[0]
+        hint = f"{{env}}/bin/python -m {module} …" if (root / module / "__main__.py").is_file() else "a command"
+        points.append(f"start: {app.path.as_posix()}: {app.name} needs arguments; write {hint} with {{port}}")
+        start = ""
+    elif app.framework == "fastapi":
         factory = " --factory" if app.factory else ""
         start = f"{{env}}/bin/uvicorn {entry}{factory} --host 127.0.0.1 --port {{port}} --no-access-log"
-    elif "gunicorn" in words:
+    elif production:
         call = f"'{entry}()'" if app.factory else entry
         start = f"{{env}}/bin/gunicorn {call} --bind 127.0.0.1:{{port}} --workers 1 --threads 4"
     else:
@@ -114,17 +128,9 @@ def _detect_asgi_or_wsgi(project: Project, root: Path, modules: list[Module], ap
         points.append("start uses Flask's development server: put your production server there if you have one")
     others = [f"{other.path.as_posix()}: {other.name}" for other in apps[1:4]]
     if others:
-        points.append(f"start uses {app.path.as_posix()}: {app.name}; there are also {', '.join(others)}")
-    project = replace(
-        project, framework=app.framework, start=start, setup=setup, setup_inputs=inputs, environment=environment,
-        open_points=tuple(points), found=(f"{app.framework} application {entry}",),
-    )  # fmt: skip
-    own = [module for module in modules if not _is_test(module.path)]
-    project = _with_migrations(project, root, entry)
-    variables = sorted({name for module in own for name in module.variables})
-    project = _with_database(project, " ".join(module.strings for module in own) + " " + words, variables)
-    project = _with_tests(project, root)
-    return _with_routes(project, [route for route in resolve_routes(own) if not re.search(r"[{<]", route)])
+        points.append(f"start is made for {app.path.as_posix()}: {app.name}; there are also {', '.join(others)}")
+    found = f"{app.framework} application {entry}"
+    return replace(project, start=start, found=(*project.found, found), open_points=tuple(points))
 
 
 def _import_base(root: Path, path: Path) -> Path:
@@ -177,7 +183,8 @@ def _detect_node(project: Project, root: Path, package: detect_node.Package) -> 
         points.append("setup uses npm, but the repository locks its packages with another tool")
     project = replace(
         project, framework="express" if express else "node", start=package.start or "",
-        setup=("npm ci" if lock else "npm install",), setup_inputs=inputs, test=package.test or "", environment={"PORT": "{port}"}, open_points=tuple(points),
+        setup=("npm ci" if lock else "npm install",), setup_inputs=inputs, test=package.test or "",
+        environment={"PORT": "{port}"}, open_points=tuple(points),
         found=(f"{'Express' if express else 'Node'} application, started by {package.start}",),
     )  # fmt: skip
     project = _with_migrations(project, root, "")
@@ -210,9 +217,13 @@ def _with_migrations(project: Project, root: Path, entry: str) -> Project:
 
 
 def _with_database(project: Project, hints: str, variables: list[str]) -> Project:
-    engine = "postgresql" if re.search(r"postgres|psycopg|asyncpg", hints) else "sqlite" if "sqlite" in hints else ""
+    known = {"sqlite": "sqlite" in hints, "postgresql": bool(re.search(r"postgres|psycopg|asyncpg", hints))}
+    engine = next((name for name, there in known.items() if there), "")
     if not engine:
         return project
+    if all(known.values()):
+        point = "database, engine: the source knows SQLite and PostgreSQL; take the one that your users have"
+        project = replace(project, open_points=(*project.open_points, point))
     project = replace(project, engine=engine, found=(*project.found, f"database: {engine}"))
     if variables:
         return replace(project, environment={**project.environment, variables[0]: "{database_url}"})
@@ -237,7 +248,7 @@ def _with_routes(project: Project, routes: list[str]) -> Project:
 
 def _finish(project: Project) -> Project:
     points = list(project.open_points)
-    if not project.start:
+    if not project.start and not any(point.startswith("start:") for point in points):
         points.append("start: write the command that starts the application, with {port}")
     if not project.routes:
         points.append("workload: name the requests that are slow")

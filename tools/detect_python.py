@@ -20,6 +20,8 @@ class App:
     """Relative to the repository."""
     name: str
     factory: bool = False
+    needs: bool = False
+    """A factory that can't be called without arguments."""
 
 
 @dataclass
@@ -120,9 +122,9 @@ def _read_assignment(node: ast.Assign | ast.AnnAssign, module: Module) -> None:
 
 def _read_function(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module) -> None:
     made = next((_called(inner) for inner in ast.walk(node) if _called(inner) in _APPS), None)
-    required = len(node.args.args) - len(node.args.defaults)
-    if made and required == 0 and re.search(r"app|make|create|build", node.name):
-        module.apps.append(App(_APPS[made], module.path, node.name, factory=True))
+    if made and re.search(r"app|make|create|build", node.name):
+        needs = len(node.args.args) > len(node.args.defaults)
+        module.apps.append(App(_APPS[made], module.path, node.name, factory=True, needs=needs))
     for decorator in node.decorator_list:
         route = _route(decorator)
         if route is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from perfcrew.errors import UserError
-from tools.detect import Project, detect_project
+from tools.detect import detect_project
 from tools.init_template import write_template
 from tools.target import load_target
 
@@ -141,6 +141,13 @@ def test_express(tmp_path: Path) -> None:
     assert (project.ready, project.routes) == ("/health", ("/api/users", "/api/users/recent"))
 
 
+def test_of_two_engines_the_one_without_a_server_is_taken_and_the_choice_said(tmp_path: Path) -> None:
+    url = {"shop/db.py": "URL = 'sqlite:///shop.db'\n"}
+    project = detect_project(plant(tmp_path, FASTAPI | url))
+    assert project.engine == "sqlite"
+    assert any(point.startswith("database, engine: the source knows SQLite and Post") for point in project.open_points)
+
+
 @pytest.mark.parametrize(
     ("files", "command"),
     [
@@ -167,9 +174,19 @@ def test_the_first_description_loads(tmp_path: Path, files: dict[str, str]) -> N
 def test_an_unknown_repository_gets_a_form_to_fill_in(tmp_path: Path) -> None:
     path, project = write_template(plant(tmp_path / "odd name!", {"main.rs": "fn main() {}"}))
     assert project.name == "odd-name"
-    assert any(point.startswith("no Flask, FastAPI, Django or Express") for point in project.open_points)
+    assert "no Flask, FastAPI, Django or Express application was recognised" in project.open_points
     with pytest.raises(UserError, match="target, start: expected a command, got an empty text"):
         load_target(path.parent, None)
+
+
+def test_a_factory_with_arguments_leaves_only_the_start_open(tmp_path: Path) -> None:
+    files = FLASK | {"src/blog/__init__.py": FLASK["src/blog/__init__.py"].replace("config=None", "config")}
+    project = detect_project(plant(tmp_path, files))
+    assert project.start == ""
+    assert [point for point in project.open_points if point.startswith("start")] == [
+        "start: src/blog/__init__.py: create_app needs arguments; write a command with {port}"
+    ]
+    assert (project.setup_inputs, project.routes) == (("pyproject.toml",), ("/blog/posts",))
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -182,4 +199,5 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_broken_files_are_passed_over(tmp_path: Path) -> None:
     root = plant(tmp_path, {"app.py": "def (", "package.json": "[]", "x.py": "\0"})
     (root / "bin.py").write_bytes(b"\xff\xfe")
-    assert detect_project(root) == Project(name=detect_project(root).name, open_points=detect_project(root).open_points)
+    project = detect_project(root)
+    assert (project.framework, project.start, project.routes) == ("", "", ())

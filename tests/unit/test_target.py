@@ -152,7 +152,8 @@ MISTAKES = {
     ),
     "unknown placeholder": (
         edit("--port {port}", "--port {prot}"),
-        "target, start: expected {env} {uv} {port} {workdir} {data} {database_url} {case}, got {prot}; did you mean {port}?",
+        "target, start: expected {env} {uv} {port} {workdir} {data} {database_url} {case}, got {prot}; "
+        "did you mean {port}?",
     ),
     "placeholder too early": (
         edit('"{uv} venv {env}"', '"{uv} venv {env} --x {port}"'),
