@@ -36,7 +36,7 @@ class Comparison:
             if self.unstable:
                 asked, place = self.unstable[0]
                 detail += (
-                    f"; {asked.name} {place.where} differs from call to call in the base itself (list it as volatile)"
+                    f"; {asked.name} {place.where} differs in the base from call to call (list it as volatile)"
                 )
             return Check(name=self.name, passed=True, detail=detail)
         shown = [f"{asked.name}: {difference}" for asked, difference in self.differences[:MAX_DETAIL]]

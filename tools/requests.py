@@ -48,6 +48,7 @@ class Answer:
     """The body as it came over the wire."""
     first_byte_ms: float
     total_ms: float
+    version: str = "HTTP/1.1"
 
 
 def _names(value: Any) -> set[str]:

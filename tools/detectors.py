@@ -1,0 +1,261 @@
+"""Evidence to findings, by rules with named thresholds. Pure functions, silent where nothing is wrong.
+
+Shares are of end-to-end time as far as an instrument can tell: of the traced requests' time for queries, of one core's
+clock for CPU. Where it can't (bytes on loopback, memory) the share is None.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from perfcrew.records.evidence import Evidence
+from perfcrew.records.work import Finding, FindingKind, Place, Severity
+from tools.facts import Row, number, text, unpack_rows
+from tools.remedies import PREVENTION, REMEDY
+
+MIN_SHARE = 0.02
+"""Below this share of end-to-end time nothing is worth a finding."""
+SLOW_QUERY_MS = 20.0
+SLOW_QUERY_SHARE = 0.10
+INDEX_GAIN = 0.7
+"""A tried index must leave less than this of the query's time."""
+LARGE_RESPONSE_BYTES = 100_000
+COMPRESSIBLE_BYTES = 10_000
+"""A smaller response gains little from compression."""
+COMPRESSED_SHARE = 0.6
+"""What gzip must make of a response, at most, to be worth it."""
+HOT_SHARE = 0.15
+"""CPU share of one function of the target's, without database libraries below it."""
+SERIAL_SHARE = 0.15
+BLOCKED_MS = 50.0
+"""Milliseconds for which a request holds the event loop at one place."""
+LOOP_SHARE = 0.10
+"""Share of the event loop's clock at one place, waiting rather than computing."""
+POOL_WAIT_SHARE = 0.10
+
+
+def detect(evidence: Iterable[Evidence]) -> tuple[Finding, ...]:
+    """All findings, each once, the largest share first."""
+    found: dict[str, Finding] = {}
+    for item in evidence:
+        for rule in _RULES.get(item.kind, ()):
+            for finding in rule(item):
+                known = found.get(finding.id)
+                found[finding.id] = finding if known is None else _merge(known, finding)
+    return tuple(sorted(found.values(), key=lambda finding: (-(finding.share or 0.0), finding.id)))
+
+
+def finding_id(kind: str, place: Place) -> str:
+    """`kind@place`: the most telling part of the place names it."""
+    return f"{kind}@{place.fingerprint or place.symbol or place.endpoint or place.path or 'application'}"
+
+
+def measured_shares(evidence: Iterable[Evidence]) -> dict[str, float]:
+    """Measured share of end-to-end time by statement id, source line (`path:line`), function and endpoint."""
+    shares: dict[str, float] = {}
+
+    def note(name: str, share: float) -> None:
+        if name:
+            shares[name] = max(shares.get(name, 0.0), share)
+
+    for item in evidence:
+        for row in unpack_rows(item.facts, "statement"):
+            note(text(row, "id"), number(row, "loop_share"))
+            note(text(row, "site").partition(" ")[0], number(row, "loop_share"))
+        for row in unpack_rows(item.facts, "endpoint"):
+            note(text(row, "name"), number(row, "share"))
+        for row in unpack_rows(item.facts, "hot"):
+            note(text(row, "name"), number(row, "time_share"))
+            note(f"{text(row, 'path')}:{row.get('line')}", number(row, "time_share"))
+    return shares
+
+
+def _merge(first: Finding, second: Finding) -> Finding:
+    """One finding from two pieces of evidence: the larger share leads, both are cited."""
+    lead, other = (first, second) if (first.share or 0.0) >= (second.share or 0.0) else (second, first)
+    return lead.model_copy(update={"evidence": tuple(dict.fromkeys((*lead.evidence, *other.evidence)))})
+
+
+def _finding(kind: FindingKind, place: Place, claim: str, item: Evidence, share: float | None) -> Finding:
+    return Finding(
+        id=finding_id(kind, place),
+        kind=kind,
+        place=place,
+        claim=claim,
+        evidence=(item.id,),
+        share=None if share is None else min(share, 1.0),
+        severity=_severity(share),
+        remedy=REMEDY[kind],
+        prevention=PREVENTION[kind],
+        source="detector",
+    )
+
+
+def _severity(share: float | None) -> Severity:
+    if share is None:
+        return "medium"
+    return "critical" if share >= 0.5 else "high" if share >= 0.2 else "medium" if share >= 0.05 else "low"
+
+
+def _place(site: str, **more: str | None) -> Place:
+    """A place from `path:line function`."""
+    where, _, symbol = site.partition(" ")
+    path, _, line = where.rpartition(":")
+    return Place(path=path or None, line=int(line) if line.isdigit() else None, symbol=symbol or None, **more)
+
+
+def find_n_plus_one(item: Evidence) -> Iterator[Finding]:
+    """One statement again and again within a request, with other values each time."""
+    for row in unpack_rows(item.facts, "statement"):
+        if not number(row, "n_plus_one") or number(row, "loop_share") < MIN_SHARE:
+            continue
+        endpoint = text(row, "endpoint")
+        claim = (
+            f"{endpoint} sends {text(row, 'id')} {number(row, 'calls'):g} times a request (up to "
+            f"{number(row, 'max_calls'):g}) with different values, from {text(row, 'site')}: {number(row, 'share'):.0%} "
+            f"of the workload's time in the driver, {number(row, 'loop_share'):.0%} with what happens between the calls"
+        )
+        place = _place(text(row, "site"), endpoint=endpoint, fingerprint=text(row, "id"))
+        yield _finding("n_plus_one", place, claim, item, number(row, "loop_share"))
+
+
+def find_repeated(item: Evidence) -> Iterator[Finding]:
+    """One statement with the same values, several times within a request."""
+    for row in unpack_rows(item.facts, "statement"):
+        if not number(row, "repeated") or number(row, "loop_share") < MIN_SHARE:
+            continue
+        claim = (
+            f"{text(row, 'endpoint')} sends {text(row, 'id')} {number(row, 'calls'):g} times a request with only "
+            f"{number(row, 'distinct'):g} different parameter sets, from {text(row, 'site')}"
+        )
+        place = _place(text(row, "site"), endpoint=text(row, "endpoint"), fingerprint=text(row, "id"))
+        yield _finding("repeated_computation", place, claim, item, number(row, "loop_share"))
+
+
+def find_slow_query(item: Evidence) -> Iterator[Finding]:
+    """A statement that takes long each time."""
+    for row in unpack_rows(item.facts, "statement"):
+        each = number(row, "ms") / max(number(row, "calls"), 1.0)
+        if each < SLOW_QUERY_MS or number(row, "share") < SLOW_QUERY_SHARE:
+            continue
+        claim = f"{text(row, 'id')} takes {each:.0f} ms a call in {text(row, 'endpoint')}, from {text(row, 'site')}"
+        place = _place(text(row, "site"), endpoint=text(row, "endpoint"), fingerprint=text(row, "id"))
+        yield _finding("slow_query", place, claim, item, number(row, "share"))
+
+
+def find_held_loop(item: Evidence) -> Iterator[Finding]:
+    """A request that holds the event loop, so that no other moves."""
+    for row in unpack_rows(item.facts, "blocked"):
+        if number(row, "ms") < BLOCKED_MS or number(row, "share") < MIN_SHARE:
+            continue
+        claim = (
+            f"{text(row, 'endpoint')} holds the event loop for {number(row, 'ms'):.0f} ms of its "
+            f"{number(row, 'of_ms'):.0f} ms at {text(row, 'site')}; no other request moves meanwhile"
+        )
+        yield _finding(
+            "blocking_call",
+            _place(text(row, "site"), endpoint=text(row, "endpoint")),
+            claim,
+            item,
+            number(row, "share"),
+        )
+
+
+def find_missing_index(item: Evidence) -> Iterator[Finding]:
+    """A query that reads a big table from end to end where an index would do, tried where that was possible."""
+    for row in unpack_rows(item.facts, "plan"):
+        if not text(row, "index") or number(row, "share") < MIN_SHARE:
+            continue
+        before, after = number(row, "ms"), number(row, "after_ms")
+        tried = row.get("after_ms") is not None
+        if tried and (not number(row, "index_used") or after >= INDEX_GAIN * before):
+            continue
+        trial = f"; tried on a copy: {before:.2f} → {after:.2f} ms" if tried else ""
+        claim = (
+            f"{text(row, 'id')} reads all {number(row, 'scanned'):,.0f} rows of {text(row, 'table')} in "
+            f"{text(row, 'endpoint')}; candidate {text(row, 'index')}{trial}"
+        )
+        place = _place(text(row, "site"), endpoint=text(row, "endpoint"), fingerprint=text(row, "id"))
+        yield _finding("missing_index", place, claim, item, number(row, "share"))
+
+
+def find_payload(item: Evidence) -> Iterator[Finding]:
+    """Large responses, and responses that could be compressed and are not."""
+    for row in unpack_rows(item.facts, "response"):
+        plain, wire, packed = (number(row, name) for name in ("identity", "wire", "gzip"))
+        endpoint = text(row, "endpoint")
+        if number(row, "status") >= 400:
+            continue
+        if plain >= LARGE_RESPONSE_BYTES:
+            claim = f"{endpoint} answers with {plain:,.0f} B ({wire:,.0f} B on the wire)"
+            yield _finding("large_payload", Place(endpoint=endpoint), claim, item, None)
+        plainly = text(row, "encoding") in ("identity", "")
+        if plainly and plain >= COMPRESSIBLE_BYTES and packed <= COMPRESSED_SHARE * plain:
+            claim = (
+                f"{endpoint} sends {plain:,.0f} B uncompressed though gzip is offered; gzip makes {packed:,.0f} B of it"
+            )
+            yield _finding("no_compression", Place(endpoint=endpoint), claim, item, None)
+
+
+def find_leak(item: Evidence) -> Iterator[Finding]:
+    """Memory that grows with the requests served."""
+    if item.facts.get("leak") != 1:
+        return
+    growth, rising = number(item.facts, "growth_kb_per_request"), number(item.facts, "rising_share")
+    workload = item.id.partition("@")[2].partition("/")[0]
+    claim = f"under {workload} memory grows by {growth:.1f} kB a request, rising in {rising:.0%} of the steps"
+    yield _finding("memory_leak", Place(endpoint=workload), claim, item, None)
+
+
+def find_hot_path(item: Evidence) -> Iterator[Finding]:
+    """Functions of the target's that compute for a large share of the CPU time."""
+    for row in unpack_rows(item.facts, "hot"):
+        share = number(row, "cpu_share")
+        if share < HOT_SHARE:
+            continue
+        serial = number(row, "serial_share") >= share / 2
+        what = "serialising below it" if serial else "its own work and libraries below it"
+        claim = f"{_site(row)} takes {share:.0%} of the CPU time ({what}); {number(row, 'time_share'):.0%} of a core's clock"
+        yield _finding("serialisation" if serial else "cpu_hot_path", _place(_site(row)), claim, item,
+                       number(row, "time_share"))  # fmt: skip
+
+
+def find_serialisation(item: Evidence) -> Iterator[Finding]:
+    """Serialising that no function of the target's calls: the framework does it with what handlers return."""
+    share = number(item.facts, "serial_share")
+    named = sum(number(row, "serial_share") for row in unpack_rows(item.facts, "hot"))
+    if share - named >= SERIAL_SHARE:
+        claim = (
+            f"turning results into JSON takes {share:.0%} of the CPU time, {share - named:.0%} in the framework itself"
+        )
+        time_share = (share - named) * min(number(item.facts, "busy"), 1.0)
+        yield _finding("serialisation", Place(), claim, item, time_share)
+
+
+def find_blocking_wait(item: Evidence) -> Iterator[Finding]:
+    """A place that holds the event loop without computing: it waits, and everyone with it."""
+    for row in unpack_rows(item.facts, "hot"):
+        held, computing = number(row, "loop_share"), number(row, "loop_cpu_share")
+        if held < LOOP_SHARE or computing > held / 2:
+            continue
+        claim = f"{_site(row)} holds the event loop for {held:.0%} of its clock, computing for {computing:.0%}: it waits there"
+        yield _finding("blocking_call", _place(_site(row)), claim, item, held)
+
+
+def find_pool_wait(item: Evidence) -> Iterator[Finding]:
+    """Requests that wait for a pooled database connection."""
+    share = number(item.facts, "pool_wait_share")
+    if share >= POOL_WAIT_SHARE:
+        claim = f"requests spend {share:.0%} of their time waiting for a pooled database connection"
+        yield _finding("pool_exhausted", Place(), claim, item, share)
+
+
+def _site(row: Row) -> str:
+    return f"{text(row, 'path')}:{row.get('line')} {text(row, 'name')}"
+
+
+_RULES: dict[str, tuple[Callable[[Evidence], Iterator[Finding]], ...]] = {
+    "queries": (find_n_plus_one, find_repeated, find_slow_query, find_held_loop),
+    "explain": (find_missing_index,),
+    "payload": (find_payload,),
+    "memory": (find_leak,),
+    "cpu": (find_hot_path, find_serialisation, find_blocking_wait, find_pool_wait),
+}

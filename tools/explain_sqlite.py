@@ -1,0 +1,119 @@
+"""Plans, table sizes and index trials on a run's own copy of an SQLite database."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from statistics import median
+from typing import Any
+
+from tools.plans import BIG_TABLE_ROWS, Candidate, Explained, Table, covered, find_candidate, sqlite_scans
+
+REPEATS = 5
+LIMIT_S = 5.0
+_STEPS = 100_000
+
+
+class SqliteCopy:
+    """An open copy. Time limits hold by SQLite's own progress handler."""
+
+    engine = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        # Used from one thread at a time, but not always from the same.
+        self._connection = sqlite3.connect(
+            url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False
+        )
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+    def tables(self) -> dict[str, Table]:
+        """All tables with their columns, sizes and indexes."""
+        names = [
+            str(row[0])
+            for row in self._connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            )
+        ]
+        return {name: self._table(name) for name in names}
+
+    def _table(self, name: str) -> Table:
+        quoted = '"' + name.replace('"', '""') + '"'
+        run = self._connection.execute
+        columns = run(f"PRAGMA table_info({quoted})").fetchall()
+        indexes = {}
+        for row in run(f"PRAGMA index_list({quoted})").fetchall():
+            parts = run('PRAGMA index_info("' + str(row[1]).replace('"', '""') + '")').fetchall()
+            indexes[str(row[1])] = tuple(str(part[2]) for part in parts)
+        key = [str(column[1]) for column in sorted(columns, key=lambda column: int(column[5])) if column[5]]
+        if key:
+            indexes["primary key"] = tuple(key)
+        rows = int(run(f"SELECT count(*) FROM {quoted}").fetchone()[0])
+        return Table(name, rows, tuple(str(column[1]) for column in columns), indexes)
+
+    def explain(self, sql: str, params: Any) -> list[str]:
+        """The plan's steps, indented by depth."""
+        depths: dict[int, int] = {0: -1}
+        steps = []
+        for identifier, parent, _, text in self._connection.execute(f"EXPLAIN QUERY PLAN {sql}", params):
+            depths[identifier] = depths.get(parent, -1) + 1
+            steps.append("  " * depths[identifier] + str(text))
+        return steps
+
+    def run(self, sql: str, params: Any) -> tuple[float, int]:
+        """Median time in ms and number of rows; a second of repeats at most."""
+        times: list[float] = []
+        rows = 0
+        with self._limited():
+            while len(times) < REPEATS and (not times or sum(times) < 1.0):
+                began = time.perf_counter()
+                rows = len(self._connection.execute(sql, params).fetchall())
+                times.append(time.perf_counter() - began)
+        return median(times) * 1000, rows
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        end = time.monotonic() + LIMIT_S
+        self._connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise TimeoutError(f"over {LIMIT_S:.0f} s") from error
+            raise
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Nothing can be written inside."""
+        self._connection.execute("PRAGMA query_only = ON")
+        try:
+            yield
+        finally:
+            self._connection.execute("PRAGMA query_only = OFF")
+
+    def look(self, sql: str, params: Any, tables: dict[str, Table]) -> Explained:
+        """Plan and time of one query, and the index that it would want."""
+        with self.reading():
+            plan = self.explain(sql, params)
+            ms, rows = self.run(sql, params)
+        columns = {name: table.columns for name, table in tables.items()}
+        for scan in sqlite_scans(plan):
+            wanted = find_candidate(sql, self.engine, scan.table, columns)
+            if wanted is None or tables[wanted.table].rows <= BIG_TABLE_ROWS:
+                continue
+            if not covered(wanted, tables[wanted.table].indexes):
+                return Explained(plan, ms, rows, wanted, tables[wanted.table].rows)
+        return Explained(plan, ms, rows)
+
+    def try_index(self, sql: str, params: Any, candidate: Candidate) -> tuple[float, list[str]]:
+        """Create the index, time the query and show its plan, and drop the index."""
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(candidate.ddl)
+            try:
+                return self.run(sql, params)[0], self.explain(sql, params)
+            finally:
+                cursor.execute(f'DROP INDEX "{candidate.name}"')
