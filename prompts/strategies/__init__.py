@@ -10,7 +10,7 @@ A file begins with its title and three header lines, and has five paragraphs:
     Use when: …   How: …   Cost: …   Pitfalls: …   Proof: …
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from functools import cache
 from pathlib import Path
 from typing import cast, get_args
@@ -69,14 +69,15 @@ def choose_strategies(kinds: Iterable[FindingKind], layers: Collection[Layer] | 
     """The strategies that fit the given kinds of findings, each once, in the order of the kinds.
 
     Args:
-        kinds: kinds of findings, the most important first.
+        kinds: kinds of findings, the most important first; a set is taken in alphabetical order, as prompts must not
+            differ from one process to the next.
         layers: only strategies of these layers; None means all.
 
     Raises:
         ValueError: a kind is unknown.
     """
     chosen: dict[str, Strategy] = {}
-    for kind in kinds:
+    for kind in sorted(kinds) if isinstance(kinds, Set) else kinds:
         if kind not in get_args(FindingKind):
             raise ValueError(f"{kind!r} is no kind of finding; kinds are: {', '.join(get_args(FindingKind))}")
         fitting = (strategy for strategy in all_strategies() if kind in strategy.findings)

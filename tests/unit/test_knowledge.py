@@ -53,7 +53,8 @@ def queries(workspace: Workspace, calls: float = 40.0, endpoint: str = ROUTE) ->
         "statement": [
             {
                 "id": "q:abc123", "endpoint": endpoint, "site": site, "via": via, "calls": calls,
-                "max_calls": 40, "ms": 30.0, "rows": 40.0, "distinct": 40.0, "share": 0.3, "loop_share": 0.35, "n_plus_one": 1, "repeated": 0,
+                "max_calls": 40, "ms": 30.0, "rows": 40.0, "distinct": 40.0,
+                "share": 0.3, "loop_share": 0.35, "n_plus_one": 1, "repeated": 0,
                 "sql": COUNT_SQL[:20],
             }
         ],

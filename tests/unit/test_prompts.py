@@ -122,6 +122,11 @@ def test_strategies_come_once_and_in_the_order_of_the_findings() -> None:
     assert prompts.strategies_for([]) == ""
 
 
+def test_a_set_of_kinds_gives_the_same_text_in_every_process() -> None:
+    kinds: list[FindingKind] = ["slow_query", "cache_miss", "n_plus_one", "memory_leak"]
+    assert prompts.strategies_for(set(kinds)) == prompts.strategies_for(sorted(kinds))
+
+
 def test_strategies_can_be_narrowed_to_layers() -> None:
     assert {strategy.layer for strategy in choose_strategies(["large_payload"])} > {"backend"}
     assert {strategy.layer for strategy in choose_strategies(["large_payload"], {"backend"})} == {"backend"}
