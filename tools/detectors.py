@@ -110,8 +110,8 @@ def find_n_plus_one(item: Evidence) -> Iterator[Finding]:
         endpoint = text(row, "endpoint")
         claim = (
             f"{endpoint} sends {text(row, 'id')} {number(row, 'calls'):g} times a request (up to "
-            f"{number(row, 'max_calls'):g}) with different values, from {text(row, 'site')}: {number(row, 'share'):.0%} "
-            f"of the workload's time in the driver, {number(row, 'loop_share'):.0%} with what happens between the calls"
+            f"{number(row, 'max_calls'):g}) with different values, from {text(row, 'site')}: "
+            f"{number(row, 'share'):.0%} of the workload's time in the driver, {number(row, 'loop_share'):.0%} with what happens between the calls"
         )
         place = _place(text(row, "site"), endpoint=endpoint, fingerprint=text(row, "id"))
         yield _finding("n_plus_one", place, claim, item, number(row, "loop_share"))
@@ -213,7 +213,7 @@ def find_hot_path(item: Evidence) -> Iterator[Finding]:
             continue
         serial = number(row, "serial_share") >= share / 2
         what = "serialising below it" if serial else "its own work and libraries below it"
-        claim = f"{_site(row)} takes {share:.0%} of the CPU time ({what}); {number(row, 'time_share'):.0%} of a core's clock"
+        claim = f"{_site(row)} takes {share:.0%} of the CPU time ({what})"
         yield _finding("serialisation" if serial else "cpu_hot_path", _place(_site(row)), claim, item,
                        number(row, "time_share"))  # fmt: skip
 
@@ -236,7 +236,7 @@ def find_blocking_wait(item: Evidence) -> Iterator[Finding]:
         held, computing = number(row, "loop_share"), number(row, "loop_cpu_share")
         if held < LOOP_SHARE or computing > held / 2:
             continue
-        claim = f"{_site(row)} holds the event loop for {held:.0%} of its clock, computing for {computing:.0%}: it waits there"
+        claim = f"{_site(row)} holds the event loop for {held:.0%} of its clock, computing for {computing:.0%}"
         yield _finding("blocking_call", _place(_site(row)), claim, item, held)
 
 

@@ -14,7 +14,7 @@ REMEDY: dict[FindingKind, str] = {
     "cache_miss": "keep the result where it can't go stale, with a bound and a rule for dropping it",
     "pool_exhausted": "hold connections for a shorter time, or size the pool to the concurrency",
     "repeated_computation": "ask once and pass the result on within the request",
-    "serialisation": "build plain values once and serialise them once, with a faster encoder where the format stays equal",
+    "serialisation": "build plain values and serialise them once, with a faster encoder where the format stays equal",
     "bundle_size": "split the bundle and leave out unused code",
     "layout_shift": "reserve the space of what loads later",
     "other": "see the claim",
