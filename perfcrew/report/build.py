@@ -96,7 +96,7 @@ def row_change(change: Change) -> ChangeRow:
         diff=change.diff,
         samples=verdict.samples if verdict else None,
         attempts=change.attempts,
-        outcome=verdict.outcome if verdict else None,
+        outcome=verdict.outcome if verdict and verdict.effects else None,
     )
 
 

@@ -57,12 +57,12 @@ def _judge_documentation(report: Report) -> CriterionRow:
 
 def _judge_rollback(report: Report) -> CriterionRow:
     name = "rollback plan tested"
+    if not any(change.kept for change in report.changes):
+        return _open(name, "nothing was kept, so there is nothing to roll back")
     checks = _find_checks(report, REVERT_CHECK)
     if checks:
         detail = "; ".join(check.detail or check.name for check in checks)
         return CriterionRow(name=name, met=all(check.passed for check in checks), detail=detail)
-    if not any(change.kept for change in report.changes):
-        return _open(name, "nothing was kept, so there is nothing to roll back")
     return CriterionRow(name=name, met=False, detail="reverting the branch was not tried")
 
 

@@ -51,10 +51,14 @@ def dropped_changes(report: Report) -> tuple[ChangeRow, ...]:
 
 def predicted_steps(report: Report) -> list[tuple[PlanStep, MetricRow | None, str]]:
     """Each planned step with what its metric did in the step's own duel, and what became of the step."""
-    changes = {change.step: change for change in report.changes}
+    waiting: dict[str, list[ChangeRow]] = {}
+    for tried in report.changes:
+        waiting.setdefault(tried.step, []).append(tried)
     steps: list[tuple[PlanStep, MetricRow | None, str]] = []
     for step in (step for plan in report.plans for step in plan.steps):
-        change = changes.get(step.id)
+        # A later round may plan a step of the same name: each gets the change that followed it.
+        ready = waiting.get(step.id)
+        change = ready.pop(0) if ready else None
         rows = change.metrics if change else ()
         row = next((row for row in rows if row.name == step.metric and row.workload == step.workload), None)
         steps.append((step, row, "not tried" if change is None else "kept" if change.kept else "dropped"))

@@ -12,13 +12,14 @@ from perfcrew.artifacts import Artifacts
 from perfcrew.duel_stats import duel_effects, noise_floors
 from perfcrew.errors import VerificationError
 from perfcrew.records.base import ArtifactRef, Record
-from perfcrew.records.evidence import Effect, Measurement
+from perfcrew.records.evidence import Effect, Measurement, Verdict
 from perfcrew.records.report import ChangeRow, Report
 from perfcrew.report.build import seal_report
 from perfcrew.report.derive import derive, row_metrics
 from perfcrew.report.diff import count_lines
 from perfcrew.report.timeline import busy_seconds
 from perfcrew.stats import recompute
+from perfcrew.verdict import decide
 
 _TOLERANCE = 1e-9
 """Relative: what another order of floating-point additions may change, and nothing else."""
@@ -50,6 +51,8 @@ def verify_report(report: Report, artifacts: Artifacts) -> VerifyResult:
         checker.verify_measurement(measurement)
     checker.verify_duels(report)
     for change in report.changes:
+        steps = [step for plan in report.plans for step in plan.steps if step.id == change.step]
+        checker.verify_change(change, [step.metric for step in steps])
         checker.verify_size(change)
     concluded = derive(report)
     for name in type(concluded).model_fields:
@@ -73,21 +76,27 @@ class _Checker:
         self.compare(f"measurement {measurement.id} ({measurement.method})", measurement.value, value)
 
     def verify_duels(self, report: Report) -> None:
-        """All effects: of the A/A duel, the final duel, and each change's and attempt's own duel."""
+        """The effects of the A/A duel and of the final duel."""
         self._verify_effects("noise", report.noise, report.noise_samples)
         self._verify_effects("effects", report.effects, report.duel_samples)
         self._verify_floors(report)
-        for change in report.changes:
-            effects = self._effects(change.samples)
-            self.compare(f"changes[{change.step}].metrics", _plain(change.metrics), _plain(row_metrics(effects)))
-            for attempt in change.attempts:
-                if attempt.verdict:
-                    name = f"changes[{change.step}].attempts[{attempt.number}]"
-                    self._verify_effects(name, attempt.verdict.effects, attempt.verdict.samples)
+
+    def verify_change(self, change: ChangeRow, aims: Sequence[str]) -> None:
+        """A change's own duel, its attempts, and the decision to keep or drop it."""
+        rows = row_metrics(self._effects(change.samples))
+        name = f"changes[{change.step}]"
+        self.compare(f"{name}.metrics", _plain(change.metrics), _plain(rows))
+        for attempt in change.attempts:
+            if attempt.verdict:
+                self._verify_verdict(f"{name}.attempts[{attempt.number}]", attempt.verdict, aims)
+        last = change.attempts[-1].verdict if change.attempts else None
+        if change.attempts:
+            self.compare(f"{name}.kept", change.kept, last is not None and last.accepted)
+            self.compare(f"{name}.outcome", change.outcome, last.outcome if last and last.effects else None)
 
     def verify_size(self, change: ChangeRow) -> None:
-        """Lines added and removed, from the change's diff."""
-        if change.diff is None:
+        """Lines added and removed by a kept change, from its diff."""
+        if change.diff is None or not change.kept:
             return
         added, removed = count_lines(self.artifacts.get(change.diff).decode(errors="replace"))
         self.compare(f"changes[{change.step}].lines_added", change.lines_added, added)
@@ -122,6 +131,15 @@ class _Checker:
 
     def _verify_effects(self, name: str, effects: Sequence[Effect], ref: ArtifactRef | None) -> None:
         self.compare(name, _plain(effects), _plain(self._effects(ref)))
+
+    def _verify_verdict(self, name: str, verdict: Verdict, aims: Sequence[str]) -> None:
+        """A verdict's effects from the raw duel; its decision from these, the checks, and the step's aim."""
+        self._verify_effects(f"{name}.effects", verdict.effects, verdict.samples)
+        if verdict.samples is None:
+            self.compare(f"{name}.accepted", verdict.accepted, False)
+            return
+        drawn = [decide(verdict.effects, verdict.checks, aim=aim, samples=verdict.samples) for aim in aims or (None,)]
+        self.compare(name, _plain(verdict), _plain(verdict if verdict in drawn else drawn[0]))
 
     def _verify_floors(self, report: Report) -> None:
         """The final duel must not count as a gain what the base showed against itself."""

@@ -69,8 +69,7 @@ def simulate_duel(
     cells, begun = [], []
     for start in range(starts):
         served = {"base": 20, "candidate": 20}
-        for arm in ("base", "candidate"):
-            begun.append({"start": start, "arm": arm, "seconds": 1.2, "uss_mb": 60.0, "served": 20})
+        begun += [{"start": start, "arm": arm, "seconds": 1.2, "uss_mb": 60.0, "served": 20} for arm in served]
         for number in range(rounds):
             for order, arm in enumerate(("base", "candidate") if number % 2 == 0 else ("candidate", "base")):
                 centre = base_ms / (ratio if arm == "candidate" else 1.0) * random.lognormal(0, noise)
@@ -143,7 +142,7 @@ def _change(artifacts: Artifacts, number: int, title: str, raw: dict[str, Any] |
     reason = verdict.reason if verdict else "the target's tests failed: test_rounding"
     return Change(
         step=step, title=title, commit=f"{number}" * 40 if kept else None, kept=kept, reason=reason,
-        touched=("app/dashboard.py",), lines_added=1, lines_removed=2, diff=patch, verdict=verdict,
+        touched=("app/dashboard.py",), lines_added=int(kept), lines_removed=2 * kept, diff=patch, verdict=verdict,
         attempts=(Attempt(number=1, diff=patch, summary=title, verdict=verdict, reason=reason),),
     )  # fmt: skip
 
@@ -212,11 +211,7 @@ def finish_run(artifacts: Artifacts, *, ratio: float = 6.0, queries: int = 1, **
         "branch": "perfcrew/r-0001",
         "answered_by": "recording demo, made with example/model-1",
         "plans": (_plan(),),
-        "changes": tuple(
-            change if change.lines_added == 0 or change.diff is None or change.title[0] != "R"
-            else change.model_copy(update={"lines_added": 0, "lines_removed": 0})
-            for change in changes
-        ),
+        "changes": changes,
         "findings": _findings(),
         "evidence": (*_evidence(artifacts, "base", 1.0), *_evidence(artifacts, "candidate", ratio)),
         "final": Comparison(effects=duel_effects(final), samples=artifacts.put_json(final)),

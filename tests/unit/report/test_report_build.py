@@ -1,0 +1,194 @@
+"""What a report concludes from what a run records."""
+
+import json
+from typing import Any
+
+import pytest
+from report_material import HEAD, finish_run, simulate_duel
+
+from perfcrew.artifacts import Artifacts
+from perfcrew.duel_stats import duel_effects
+from perfcrew.records.evidence import Check
+from perfcrew.records.report import CriterionRow, PhaseRow, Report
+from perfcrew.records.work import Change, Criterion
+from perfcrew.report.build import Comparison, Material, build_report, seal_report
+from perfcrew.report.timeline import busy_seconds, place_phases, saved_seconds
+from perfcrew.verdict import decide
+
+STABLE = {
+    "schema", "run_id", "outcome", "goals_met", "metrics", "changes", "checks", "findings", "criteria", "gates",
+    "phases", "sequential_seconds", "wall_seconds", "usage", "models", "branch",
+}  # fmt: skip
+STABLE_METRIC = {
+    "name", "workload", "unit", "better", "base", "candidate", "ratio", "ratio_low", "ratio_high", "confidence",
+}  # fmt: skip
+
+
+def find(rows: tuple[CriterionRow, ...], start: str) -> CriterionRow:
+    (row,) = [row for row in rows if row.name.startswith(start)]
+    return row
+
+
+def drop(change: Change) -> Change:
+    return change.model_copy(update={"kept": False, "commit": None, "reason": "did not win its duel"})
+
+
+def drop_all(material: Material) -> dict[str, Any]:
+    return {"changes": tuple(drop(change) for change in material.changes), "final": None, "branch": None}
+
+
+def test_the_stable_json(report: Report) -> None:
+    plain = json.loads(report.model_dump_json(by_alias=True))
+    assert set(plain) >= STABLE
+    assert plain["schema"] == 1
+    assert set(plain["metrics"][0]) >= STABLE_METRIC
+    assert {"commit", "title", "kept", "reason", "metrics"} <= set(plain["changes"][0])
+    assert {"name", "passed", "detail"} <= set(plain["checks"][0])
+    assert {"name", "seconds"} <= set(plain["phases"][0])
+    assert set(plain["usage"]) == {"input_tokens", "output_tokens", "cached_tokens", "usd", "model_calls"}
+    assert Report.model_validate(plain) == report
+
+
+def test_a_gain_that_reaches_the_goals(report: Report) -> None:
+    assert (report.outcome, report.goals_met) == ("improved", True)
+    by_name = {row.name: row for row in report.metrics}
+    assert by_name["http.p95_ms"].ratio_low > 3
+    assert (by_name["db.queries_per_request"].base, by_name["db.queries_per_request"].candidate) == (31, 1)
+    assert [change.outcome for change in report.changes] == ["improved", "underpowered", None]
+    assert report.seal == seal_report(report)
+
+
+def test_goals_need_every_check(artifacts: Artifacts) -> None:
+    failed = Check(name="behaviour", passed=False, detail="GET /api/dashboard /total: 3 became 4")
+    report = build_report(finish_run(artifacts, checks=(failed,)))
+    assert (report.outcome, report.goals_met) == ("incomplete", False)
+    assert "behaviour" in report.reason and "3 became 4" in report.reason
+
+
+def test_an_unreached_goal(artifacts: Artifacts) -> None:
+    report = build_report(finish_run(artifacts, ratio=2.5))
+    assert (report.outcome, report.goals_met) == ("improved", False)
+    assert find(report.criteria, "goal: response time, P95").met is False
+    assert find(report.criteria, "response time improved").met is True
+
+
+def test_the_plans_criteria_stand_in_for_goals(artifacts: Artifacts) -> None:
+    material = finish_run(artifacts, ratio=1.6, queries=9)
+    target = material.target.model_copy(update={"goal": ()})
+    report = build_report(finish_run(artifacts, ratio=1.6, queries=9, target=target))
+    assert (report.outcome, report.goals_met) == ("improved", False)
+    assert find(report.criteria, "plan: database queries").met is False
+    assert build_report(finish_run(artifacts, ratio=1.6, target=target)).goals_met is True
+
+
+def test_nothing_kept_compares_the_base_with_itself(artifacts: Artifacts) -> None:
+    material = finish_run(artifacts)
+    report = build_report(finish_run(artifacts, **drop_all(material)))
+    assert (report.outcome, report.goals_met) == ("no_significant_change", False)
+    assert [row.name for row in report.metrics] == [effect.metric for effect in report.noise]
+    assert "base with itself" in report.reason
+    assert find(report.criteria, "zero performance regressions").met is True
+    assert find(report.criteria, "database queries").met is False
+    assert find(report.gates, "rollback").met is None
+
+
+def test_nothing_kept_for_noise_alone(artifacts: Artifacts) -> None:
+    noisy = finish_run(artifacts).changes[1]
+    report = build_report(finish_run(artifacts, changes=(noisy,), final=None))
+    assert report.outcome == "underpowered"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"failures": ("tester: no reply",)}, "tester: no reply"),
+        ({"final": None}, "as a whole was not measured"),
+        ({"final": None, "noise": None, "changes": ()}, "could not be measured"),
+    ],
+)
+def test_incomplete(artifacts: Artifacts, changed: dict[str, Any], told: str) -> None:
+    report = build_report(finish_run(artifacts, **changed))
+    assert (report.outcome, report.goals_met) == ("incomplete", False)
+    assert told in report.reason
+
+
+def test_a_branch_that_became_worse(artifacts: Artifacts) -> None:
+    raw = simulate_duel(0.5, seed=8)
+    final = Comparison(effects=duel_effects(raw), samples=artifacts.put_json(raw))
+    report = build_report(finish_run(artifacts, final=final))
+    assert report.outcome == decide(final.effects, report.checks).outcome == "regressed"
+    row = find(report.criteria, "zero performance regressions")
+    assert row.met is False and "http.p95_ms of dashboard 0.5" in row.detail
+
+
+def test_the_recipes_criteria(report: Report) -> None:
+    met = {row.name: row.met for row in report.criteria[:7]}
+    assert met == {
+        "response time improved by more than 50 %": True,
+        "database queries optimised (no N+1)": True,
+        "memory usage reduced by more than 30 %": False,
+        "CPU utilisation below 70 % under load": True,
+        "all Core Web Vitals in the good range": None,
+        "zero performance regressions": True,
+        "load capacity increased by more than 100 %": True,
+    }
+
+
+def test_an_n_plus_one_that_is_left_is_named(artifacts: Artifacts) -> None:
+    material = finish_run(artifacts)
+    evidence = [item for item in material.evidence if item.id != "queries@GET /api/dashboard/candidate"]
+    (base,) = [item for item in evidence if item.kind == "queries"]
+    still = base.model_copy(update={"id": "queries@GET /api/dashboard/candidate"})
+    row = find(build_report(finish_run(artifacts, evidence=(*evidence, still))).criteria, "database queries")
+    assert row.met is False
+    assert "GET /api/dashboard: 30 × SELECT ? FROM items" in row.detail
+    unknown = find(build_report(finish_run(artifacts, evidence=tuple(evidence))).criteria, "database queries")
+    assert unknown.met is None
+
+
+def test_what_was_not_measured_is_not_judged(artifacts: Artifacts) -> None:
+    material = finish_run(artifacts, evidence=())
+    goal = Criterion(metric="memory.growth_kb_per_request", workload="dashboard", comparison="at_most", value=1)
+    target = material.target.model_copy(update={"goal": (goal,)})
+    report = build_report(finish_run(artifacts, evidence=(), target=target))
+    assert find(report.criteria, "goal: memory growth").met is None
+    assert report.goals_met is False
+
+
+def test_a_goal_reads_the_candidates_own_measurement(artifacts: Artifacts) -> None:
+    goals = (
+        Criterion(metric="cpu.utilisation", workload="dashboard", comparison="at_most", value=0.99),
+        Criterion(metric="http.rps", workload="dashboard", comparison="at_least", value=1e6),
+    )
+    target = finish_run(artifacts).target.model_copy(update={"goal": goals})
+    report = build_report(finish_run(artifacts, target=target))
+    assert find(report.criteria, "goal: share of the server's cores").met is True
+    assert find(report.criteria, "goal: completed requests").met is False
+
+
+def test_the_recipes_gates(report: Report, artifacts: Artifacts) -> None:
+    assert [row.met for row in report.gates] == [True, None, None, None, None, True]
+    assert all(row.detail for row in report.gates)
+    unchecked = build_report(finish_run(artifacts, checks=()))
+    assert find(unchecked.gates, "all existing tests").met is None
+    assert find(unchecked.gates, "rollback").met is False
+    documented = finish_run(artifacts).changes[0].model_copy(update={"touched": ("docs/speed.md",)})
+    assert find(build_report(finish_run(artifacts, changes=(documented,))).gates, "documentation").met is True
+
+
+def test_parallel_phases_save_what_they_overlap(artifacts: Artifacts) -> None:
+    phases = (
+        PhaseRow(name="a", seconds=60, started=0, group="g"),
+        PhaseRow(name="b", seconds=40, started=10, group="g"),
+        PhaseRow(name="c", seconds=5, started=100),
+    )
+    report = build_report(finish_run(artifacts, phases=phases, wall_seconds=110))
+    assert report.sequential_seconds == 105
+    assert busy_seconds(report) == 65
+    assert saved_seconds(report) == 40
+    assert [(row, phase.name) for row, phase in place_phases(report)] == [(0, "a"), (1, "b"), (0, "c")]
+
+
+def test_the_run_is_named(report: Report) -> None:
+    assert (report.target, report.head_commit, report.branch) == ("dashboard", HEAD, "perfcrew/r-0001")
+    assert report.workloads == {"dashboard": "http"}
