@@ -1,0 +1,214 @@
+"""Does the candidate answer as the base does? Both run on equal data and are asked the same in the same order."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from perfcrew.errors import InstrumentError, ToolError
+from perfcrew.records.base import Record
+from perfcrew.records.evidence import Check, Evidence
+from perfcrew.records.target import HiddenCheck, HttpRequest, Method, Probe, Workload
+from tools.arm import Arm, start_arm
+from tools.launch import run_at
+from tools.lease import locked, quiet_lease
+from tools.pair import Comparison, Pair
+from tools.requests import Asked, ask, combine, expand_workload, open_client, request_names
+from tools.tool import ToolOutput, tool
+from tools.workspace import Workspace
+
+MAX_REQUESTS = 60
+"""Requests compared of one workload."""
+MAX_SEQUENCES = 6
+"""Parameter combinations for which a probe's sequence is run."""
+MAX_AT_ONCE = 24
+MAX_HISTORY = 40
+CHECK_TIMEOUT_S = 120.0
+
+
+async def compare_behaviour(
+    workspace: Workspace, base: str, candidate: str, *, held_out: bool, worktree: Path | None = None
+) -> tuple[tuple[Check, ...], Evidence]:
+    """Compare two commits: workloads, the same requests several at once, probes with their writes, the user's checks.
+
+    Args:
+        workspace: the run's world.
+        base: the commit whose answers are right.
+        candidate: the commit under test.
+        held_out: also what the coder never sees: held-out parameters and probes, and the user's own checks.
+        worktree: the candidate's files, where they are not committed yet.
+
+    Raises:
+        InstrumentError: an arm does not start. A candidate that does not start is a failed check instead.
+    """
+    checks: list[Check] = []
+    comparisons: list[Comparison] = []
+    try:
+        async with quiet_lease(workspace), _both(workspace, base, candidate, worktree) as (arms, pair):
+            comparisons = await _compare_all(workspace, pair, held_out)
+            if held_out:
+                checks = [await _run_check(workspace, check, *arms) for check in workspace.target.check]
+    except CandidateDown as error:
+        checks = [Check(name="the candidate starts", passed=False, detail=str(error))]
+    checks = [*(comparison.as_check() for comparison in comparisons), *checks]
+    return tuple(checks), _evidence(workspace, checks, comparisons)
+
+
+class CandidateDown(InstrumentError):
+    """The candidate does not become ready, on data on which the base does."""
+
+
+@asynccontextmanager
+async def _both(
+    workspace: Workspace, base: str, candidate: str, worktree: Path | None
+) -> AsyncIterator[tuple[tuple[Arm, Arm], Pair]]:
+    async with start_arm(workspace, base, "behaviour-base") as base_arm:
+        starting = start_arm(workspace, candidate, "behaviour-candidate", worktree=worktree)
+        try:
+            candidate_arm = await starting.__aenter__()
+        except InstrumentError as error:
+            raise CandidateDown(str(error)) from error
+        try:
+            async with open_client(base_arm.url) as left, open_client(candidate_arm.url) as right:
+                yield (base_arm, candidate_arm), Pair(left, right)
+        finally:
+            await starting.__aexit__(None, None, None)
+
+
+async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool) -> list[Comparison]:
+    target = workspace.target
+    volatile = {key for probe in target.probe for key in probe.volatile}
+    found: list[Comparison] = []
+    reading: list[Asked] = []
+    for workload in target.workload:
+        if workload.kind == "http":
+            asked = _workload_requests(workload, held_out=False)
+            found.append(await pair.compare(f"same answers: {workload.name}", [asked], volatile))
+            reading += [item for item in asked if item.method == "GET"]
+    if reading:
+        some = [reading[index * len(reading) // MAX_AT_ONCE] for index in range(MAX_AT_ONCE)]
+        found.append(await pair.compare_at_once("same answers, several at once", some, volatile))
+    for workload in target.workload:
+        if held_out and workload.kind == "http" and workload.held_out is not None:
+            asked = _workload_requests(workload, held_out=True)
+            found.append(await pair.compare(f"same answers: {workload.name}, held out", [asked], volatile))
+    for probe in target.probe:
+        if held_out or not probe.held_out:
+            name = f"same answers: probe {probe.name}"
+            found.append(await pair.compare(name, _probe_sequences(probe), probe.volatile))
+    return found
+
+
+def _workload_requests(workload: Workload, *, held_out: bool) -> list[Asked]:
+    templates = expand_workload(workload, cap=MAX_REQUESTS, held_out=held_out)
+    each = max(2, MAX_REQUESTS // len(templates))
+    return [item for fills in expand_workload(workload, cap=each, held_out=held_out) for item in fills]
+
+
+def _probe_sequences(probe: Probe) -> list[list[Asked]]:
+    names = set().union(*(request_names(request) for request in probe.request))
+    return [
+        [ask(request, given, number) for number, request in enumerate(probe.request)]
+        for given in combine(probe.params, names, MAX_SEQUENCES)
+    ]
+
+
+async def _run_check(workspace: Workspace, check: HiddenCheck, base: Arm, candidate: Arm) -> Check:
+    """A command of the user's beside the candidate; exit code 0 is a pass, its last line the detail."""
+    urls = {"url": candidate.url, "base_url": base.url}
+    done = await run_at(workspace, candidate.place, check.command, timeout=CHECK_TIMEOUT_S, network="host", extra=urls)
+    if done.timed_out:
+        return Check(name=check.name, passed=False, detail=f"no answer within {CHECK_TIMEOUT_S:.0f} s")
+    return Check(name=check.name, passed=done.ok, detail=done.last_line[:300])
+
+
+def _evidence(workspace: Workspace, checks: Sequence[Check], comparisons: Sequence[Comparison]) -> Evidence:
+    failed = [check for check in checks if not check.passed]
+    requests = sum(comparison.requests for comparison in comparisons)
+    raw = {
+        "comparisons": [comparison.as_json() for comparison in comparisons],
+        "checks": [check.model_dump() for check in checks],
+    }
+    title = f"{requests} requests asked of both versions: " + (
+        f"{len(failed)} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
+    )
+    lines = [title, *(f"{'ok  ' if check.passed else 'FAIL'} {check.name}: {check.detail}" for check in checks)]
+    return Evidence(
+        id="behaviour@candidate",
+        kind="behaviour",
+        title=title,
+        digest="\n".join(line[:600] for line in lines),
+        artifact=workspace.artifacts.put_json(raw),
+        facts={"equal": int(not failed), "requests": requests, "checks": len(checks), "failed": len(failed)},
+    )
+
+
+class CompareRequest(Record):
+    """A request to both versions."""
+
+    method: Method = "GET"
+    path: str = Field(pattern=r"^/", description="with its query, such as /api/items?limit=0")
+    body: Any = Field(default=None, description="JSON body, if any")
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+@tool(CompareRequest)
+async def compare_request(arguments: CompareRequest, workspace: Workspace) -> ToolOutput:
+    """Send one request to the base and to the candidate, on equal data, and report whether they answer alike.
+
+    Requests that you sent before are sent again first, in their order, so that a read sees earlier writes.
+    """
+    candidate = workspace.candidate or (workspace.base_commit if workspace.worktree is not None else "")
+    if not candidate:
+        raise ToolError("there is no candidate to compare with yet")
+    request = HttpRequest(
+        method=arguments.method, path=arguments.path, headers=arguments.headers, json_body=arguments.body
+    )
+    asked = ask(request, {})
+    history = workspace.folder / "probes" / f"{workspace.candidate or 'worktree'}.jsonl"
+    # One at a time: calls of one turn run side by side, and their order is their history.
+    async with locked(history.with_suffix(".lock")), quiet_lease(workspace):
+        before = _read_history(history)
+        try:
+            async with _both(workspace, workspace.base_commit, candidate, workspace.worktree) as (_, pair):
+                for earlier in before:
+                    await pair.ask(ask(earlier, {}))
+                found = await pair.compare("probe", [[asked]], _volatile(workspace))
+        except InstrumentError as error:
+            raise ToolError(str(error)) from error
+        _append_history(history, request)
+    return _output(workspace, asked, found)
+
+
+def _volatile(workspace: Workspace) -> set[str]:
+    return {key for probe in workspace.target.probe for key in probe.volatile}
+
+
+def _read_history(path: Path) -> list[HttpRequest]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [HttpRequest.model_validate_json(line) for line in lines][-MAX_HISTORY:]
+
+
+def _append_history(path: Path, request: HttpRequest) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(request.model_dump_json(by_alias=True) + "\n")
+
+
+def _output(workspace: Workspace, asked: Asked, found: Comparison) -> ToolOutput:
+    check = found.as_check()
+    seen = found.last
+    shown = "" if seen is None else f"{seen.status}, {len(seen.body)} bytes: {seen.body[:400].decode(errors='replace')}"
+    text = f"equal: {check.detail}" if check.passed else f"DIFFERENT: {check.detail}"
+    body = f" {asked.body[:80].decode(errors='replace')}" if asked.body else ""
+    evidence = Evidence(
+        id=f"behaviour@{asked.name}{body}/candidate",
+        kind="behaviour",
+        title=f"{asked.name}{body}: {'equal' if check.passed else check.detail}",
+        digest=text,
+        artifact=workspace.artifacts.put_json(found.as_json()),
+        facts={"equal": int(check.passed), "requests": found.requests},
+    )
+    return ToolOutput(content=f"{text}\nThe base answered {shown}", evidence=(evidence,))
