@@ -9,6 +9,7 @@ DEEPEST = 60
 NARROWEST = 0.4
 """Per cent of the width below which a frame is left out."""
 _LINE = re.compile(r"^(?P<stack>.+) (?P<count>\d+)$")
+_PROCESS = re.compile(r"^process \d+\b")
 _PLACE = re.compile(r"^(?P<name>.*?) \((?P<path>.*?)(?::\d+)?\)$")
 
 
@@ -30,13 +31,19 @@ class Hot(NamedTuple):
     total: float
 
 
-def read_stacks(text: str) -> Counter[tuple[str, ...]]:
-    """Stacks and their sample counts; lines of another form are left out. Frames are functions, not lines."""
+def read_stacks(text: str, root: str = "") -> Counter[tuple[str, ...]]:
+    """Stacks and their sample counts; lines of another form are left out.
+
+    Frames become functions: line numbers go, paths are shortened to what lies in `root` or in a package folder, and the
+    frames by which py-spy names processes, which differ from run to run, are dropped.
+    """
     stacks: Counter[tuple[str, ...]] = Counter()
     for line in text.splitlines():
         match = _LINE.match(line.strip())
         if match:
-            stacks[tuple(_strip_line(frame) for frame in match["stack"].split(";"))] += int(match["count"])
+            frames = [frame for frame in match["stack"].split(";") if not _PROCESS.match(frame)]
+            if frames:
+                stacks[tuple(_name_function(frame, root) for frame in frames)] += int(match["count"])
     return stacks
 
 
@@ -83,9 +90,16 @@ def rank_functions(stacks: Counter[tuple[str, ...]], most: int = 10) -> list[Hot
     return [Hot(label, count / whole, total[label] / whole) for label, count in own.most_common(most)]
 
 
-def _strip_line(frame: str) -> str:
+def _name_function(frame: str, root: str) -> str:
     match = _PLACE.match(frame)
-    return f"{match['name']} ({match['path']})" if match else frame
+    if not match:
+        return frame
+    path = match["path"]
+    if root and path.startswith(f"{root.rstrip('/')}/"):
+        path = path[len(root.rstrip("/")) + 1 :]
+    elif path.startswith("/"):
+        path = path.rpartition("-packages/")[2].removeprefix("/") if "-packages/" in path else path.rpartition("/")[2]
+    return f"{match['name']} ({path})"
 
 
 def _hue(label: str) -> int:

@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from markupsafe import Markup
@@ -92,13 +93,12 @@ class Views:
 
     def profiles(self, report: Report) -> tuple[Profile, ...]:
         """CPU profiles of both arms."""
-        shown = []
+        shown: list[Profile | None] = []
         for evidence in _of_arms(report, "cpu"):
+            title = f"{evidence.id.rpartition('/')[2]}: {evidence.title}"
             if evidence.artifact:
-                text = self._try_text(evidence.artifact)
-                if text and (profile := draw_profile(_title_arm(evidence), text)):
-                    shown.append(profile)
-        return tuple(shown)
+                shown.append(self._try(evidence.artifact, partial(draw_profile, title), None))
+        return tuple(profile for profile in shown if profile)
 
     def patch(self, ref: ArtifactRef | None) -> Patch:
         """A diff's lines, cut where it is long."""
@@ -201,9 +201,9 @@ def draw_memory(workload: str, series: list[Series], name: str) -> Plot:
     return Plot(f"Memory over time: {workload}", drawing, ("version", "at first", "at last", "peak"), rows)
 
 
-def draw_profile(title: str, text: str) -> Profile | None:
-    """Collapsed stacks as an icicle."""
-    stacks = read_stacks(text)
+def draw_profile(title: str, raw: Any) -> Profile | None:
+    """The samples that held the interpreter, as an icicle; None where there are none."""
+    stacks = read_stacks(raw["gil"], raw["root"])
     if not stacks:
         return None
     grown, stem = drop_stem(stacks)
@@ -221,10 +221,6 @@ def _leading(raw: Any) -> str:
 
 def _memory_points(raw: Any) -> tuple[tuple[float, float], ...]:
     return tuple((float(point[0]), float(point[2])) for point in raw["points"])
-
-
-def _title_arm(evidence: Evidence) -> str:
-    return f"{evidence.id.rpartition('/')[2]}: {evidence.title}"
 
 
 def _of_arms(report: Report, kind: str) -> list[Evidence]:

@@ -126,7 +126,7 @@ def _evidence(artifacts: Artifacts, arm: str, ratio: float) -> list[Evidence]:
                  facts={"statement.0.endpoint": "GET /api/dashboard", "statement.0.n_plus_one": left,
                         "statement.0.max_calls": 30 if left else 1, "statement.0.sql": "SELECT ? FROM items"}),
         Evidence(id=f"cpu@dashboard/{arm}", kind="cpu", title=f"CPU {HOSTILE}", digest="hot: load_items",
-                 artifact=artifacts.put_text(STACKS, ".collapsed.txt"), facts={"samples": 842}),
+                 artifact=artifacts.put_json({"gil": STACKS, "wall": STACKS, "root": "/srv/app"}), facts={"busy": 0.9}),
     ]  # fmt: skip
 
 

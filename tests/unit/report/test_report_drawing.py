@@ -70,11 +70,15 @@ STACKS = Counter({("m", "a", "b"): 6, ("m", "a", "c"): 2, ("m", "d"): 2})
 
 
 def test_stacks_are_read_by_function() -> None:
-    text = "m (app.py:1);a (app.py:5);b (lib;x.py:9) 4\nm (app.py:2);a (app.py:7) 6\nnot a stack\n"
-    assert read_stacks("m (a.py:1);f (a.py:5) 4\nm (a.py:2);f (a.py:9) 6\nnot a stack\n") == Counter(
-        {("m (a.py)", "f (a.py)"): 10}
+    text = (
+        'process 12:"python serve";m (/srv/app/a.py:1);f (/srv/app/b/c.py:5) 4\n'
+        "m (/srv/app/a.py:2);f (/srv/app/b/c.py:9) 6\n"
+        "g (/usr/lib/python3/site-packages/orm/load.py:3);<genexpr> (/usr/lib/python3/json/x.py:1);native 2\n"
+        "not a stack\nprocess 12:x 3\n"
     )
-    assert sum(read_stacks(text).values()) == 10
+    assert read_stacks(text, "/srv/app") == Counter(
+        {("m (a.py)", "f (b/c.py)"): 10, ("g (orm/load.py)", "<genexpr> (x.py)", "native"): 2}
+    )
 
 
 def test_the_icicle_shares_the_width() -> None:
