@@ -156,7 +156,8 @@ def _entry(value: Any, where: str) -> Entry:
     try:
         return Entry.model_validate(value)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
+        problems = error.errors(include_url=False)
+        problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
         key = str(problem["loc"][-1]) if problem["loc"] else "entry"
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, Entry.model_fields, n=1)

@@ -1,0 +1,156 @@
+"""`verify`, `report`, `runs`, `exec`, `eval`, `doctor`: what they find, say and return."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_engine import FakeEngine
+
+from evals.case import Case
+from evals.replay import Grade
+from graphs.engine import RunOptions
+from graphs.runs import list_runs
+from graphs.session import Done, Order
+from perfcrew.entry import grading, orders
+from perfcrew.entry.cli import start
+from perfcrew.records.evidence import Check
+from perfcrew.records.report import Report
+from perfcrew.settings import Settings
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def finished(engine: FakeEngine, home: Path, shop: Path, capsys: Said) -> Path:
+    start(["run", "shop"])
+    capsys.readouterr()
+    return list_runs(home)[0]
+
+
+def test_verify_takes_an_id_a_folder_or_last(finished: Path, capsys: Said) -> None:
+    for name in (finished.name, str(finished), "last"):
+        assert start(["verify", name]) == 0
+        assert "figures computed again" in capsys.readouterr().out
+
+
+def test_verify_fails_on_an_altered_file(finished: Path, capsys: Said) -> None:
+    next((finished / "artifacts").iterdir()).write_bytes(b"x")
+    assert start(["verify"]) == 1
+    assert "the raw file was altered" in capsys.readouterr().err
+
+
+def test_report_in_each_form(finished: Path, capsys: Said) -> None:
+    assert start(["report", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run_id"] == finished.name
+    assert start(["report", "--md"]) == 0
+    assert capsys.readouterr().out == (finished / "report.md").read_text()
+    (finished / "report.html").unlink()
+    assert start(["report", finished.name, "--html"]) == 0
+    assert capsys.readouterr().out.strip() == str(finished / "report.html")
+    assert (finished / "report.html").exists()
+    assert start(["report"]) == 0
+    assert "Success criteria" in capsys.readouterr().out
+
+
+def test_runs_are_listed(finished: Path, shop: Path, capsys: Said) -> None:
+    assert start(["runs"]) == 0
+    words = capsys.readouterr().out.split()
+    assert words == [finished.name, "improved", "goals", "met", str(shop)]
+
+
+def test_without_runs(home: Path, capsys: Said) -> None:
+    assert start(["runs"]) == 0
+    assert "no runs in" in capsys.readouterr().out
+    assert start(["verify"]) == 2
+    assert start(["report", "some/folder"]) == 2
+    assert [line.partition(";")[0] for line in capsys.readouterr().err.splitlines()] == [
+        f"perfcrew: there is no run yet in {home / 'runs'}", "perfcrew: some/folder: not a run's folder",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def session(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    spoken: list[Any] = []
+
+    async def run_orders(
+        options: RunOptions, given: list[Order], *, settings: Settings, watch: Any, told: Any
+    ) -> Report:
+        spoken.extend(given)
+        report = await engine.run(options, settings=settings, watch=watch)
+        state: Any = {"snapshot": SimpleNamespace(summary="three layers"), "plans": report.plans}
+        for order in given:
+            told(Done(order, state, report))
+        return report
+
+    monkeypatch.setattr(orders, "run_orders", run_orders)
+    return spoken
+
+
+def test_exec_carries_out_commands_in_order(session: list[Any], shop: Path, capsys: Said) -> None:
+    Path("s.md").write_text("# Phase 1\n/agent:performance\nAnalyze:\n- P95\n/agent:memory-sync\n/agent:architect x\n")
+    assert start(["exec", "-f", "s.md", "--path", "shop"]) == 0
+    assert session == [
+        Order("performance", "Analyze:\n- P95", 1), Order("memory-sync", "", 1), Order("architect", "x", 1),
+    ]  # fmt: skip
+    said = capsys.readouterr().out
+    assert "/agent:memory-sync\n  three layers" in said
+    assert "/agent:architect\n  " in said
+
+
+def test_exec_that_only_measures_is_fine(session: list[Any], engine: FakeEngine, shop: Path, capsys: Said) -> None:
+    engine.changed = {"metrics": (), "goals_met": False}
+    assert start(["exec", "/agent:performance", "--path", "shop", "--json", "-"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["metrics"] == []
+    assert "Go on with: perfcrew exec --resume" in captured.err
+
+
+def test_exec_recipe_is_a_run(engine: FakeEngine, shop: Path, capsys: Said) -> None:
+    assert start(["exec", "/recipe database The list is slow", "--path", "shop"]) == 0
+    request = engine.given[0].request
+    assert (request.variation, request.context.issue) == ("database", "The list is slow")
+    assert start(["exec", "/recipe\n/agent:coder", "--path", "shop"]) == 2
+    assert "expected it alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["exec"], ["exec", "/x", "-f", "s"], ["exec", "-f", "none"], ["exec", "/agent:cook"]]
+)
+def test_exec_mistakes(home: Path, words: list[str], capsys: Said) -> None:
+    assert start(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_eval_grades_each_case(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    async def replay(case: Case, *, settings: Settings, watch: Any) -> tuple[None, Grade]:
+        assert settings.home != home
+        good = case.name == "one"
+        checks = (Check(name="outcome", passed=good, detail="'improved'"),)
+        return None, Grade(case=case.name, passed=good, checks=checks, drift=())
+
+    monkeypatch.setattr(grading, "replay", replay)
+    monkeypatch.setattr(grading, "find_case", lambda name: Case(name, home))
+    assert start(["eval", "--replay", "one"]) == 0
+    assert start(["eval", "--replay", "one", "two", "--json", "-"]) == 1
+    captured = capsys.readouterr()
+    assert [grade["passed"] for grade in json.loads(captured.out)] == [True, False]
+    assert "two: failed\n  ✗ outcome" in captured.err
+
+
+def test_doctor_names_every_instrument(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
+    assert start(["doctor"]) == 0
+    said = capsys.readouterr().out
+    for name in ("python", "git", "uv", "py-spy", "bubblewrap", "postgresql", "node", "chromium", "home"):
+        assert f" {name} " in said
+    assert "✓ openai      key set" in said
+    assert "– anthropic   no key: set ANTHROPIC_API_KEY" in said
+    assert "sk-hidden" not in said
+
+
+def test_doctor_fails_without_what_is_needed(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    assert start(["doctor"]) == 1
+    assert "✗ git         missing (source and branches): apt install git" in capsys.readouterr().out
