@@ -111,6 +111,8 @@ def _installers(workspace: Workspace, cache: Path) -> dict[str, str]:
         "UV_CACHE_DIR": str(cache / "uv"),
         "UV_PYTHON_INSTALL_DIR": str(cache / "pythons"),
         "UV_SYSTEM_CERTS": "1",
+        # Arms read the environment but never write it: what is not compiled now would be at every start.
+        "UV_COMPILE_BYTECODE": "1",
         "PIP_CACHE_DIR": str(cache / "pip"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "npm_config_cache": str(cache / "npm"),

@@ -19,11 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-import psutil
-
 from perfcrew.errors import InstrumentError, UserError
 from tools.process_output import Capped
-from tools.process_tree import MARK, is_running, kill_tree, list_process
+from tools.process_tree import MARK, Tree, list_process, wait_for_end
 
 DRAIN_S = 5.0
 """How long the output of a process that has ended may take to arrive."""
@@ -37,8 +35,8 @@ class Confinement(Protocol):
         """Whether the kernel ends every descendant with the first process."""
         ...
 
-    def wrap(self, argv: Sequence[str]) -> list[str]:
-        """The command line that runs `argv` inside."""
+    def wrap(self, argv: Sequence[str], report: int | None = None) -> list[str]:
+        """The command line that runs `argv` inside, and where contained tells the first process to a descriptor."""
         ...
 
 
@@ -115,11 +113,12 @@ async def _spawn(
     stdin: int,
     output: int | IO[bytes],
     prefix: Sequence[str] = (),
-) -> tuple[asyncio.subprocess.Process, str]:
-    mark = secrets.token_hex(8) if sandbox is not None and not sandbox.contained else ""
-    command = list(argv) if sandbox is None else sandbox.wrap(argv)
+) -> tuple[asyncio.subprocess.Process, Tree]:
     if not cwd.is_dir():
         raise InstrumentError(f"{cwd}: the folder to run {argv[0]} in is missing")
+    mark = secrets.token_hex(8) if sandbox is not None and not sandbox.contained else ""
+    reading, writing = os.pipe() if sandbox is not None and sandbox.contained else (None, None)
+    command = list(argv) if sandbox is None else sandbox.wrap(argv, writing)
     try:
         child = await asyncio.create_subprocess_exec(  # noqa: TID251  this is the one place
             *prefix,
@@ -130,10 +129,18 @@ async def _spawn(
             stdout=output,
             stderr=output if output == subprocess.PIPE else subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=() if writing is None else (writing,),
         )
     except OSError as error:
+        if reading is not None:
+            os.close(reading)
         raise InstrumentError(f"{argv[0]}: can't be started: {error.strerror}; is it installed?") from error
-    return child, mark
+    finally:
+        if writing is not None:
+            os.close(writing)
+    if reading is not None:
+        os.set_blocking(reading, False)
+    return child, Tree(child.pid, mark, reading)
 
 
 async def run(
@@ -162,22 +169,23 @@ async def run(
     """
     began = time.monotonic()
     source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-    child, mark = await _spawn(argv, cwd, environment, sandbox, source, subprocess.PIPE)
+    child, tree = await _spawn(argv, cwd, environment, sandbox, source, subprocess.PIPE)
     assert child.stdout is not None and child.stderr is not None
     out, err = Capped(cap), Capped(cap)
     streams = asyncio.gather(out.read(child.stdout), err.read(child.stderr), _feed(child, stdin))
     timed_out = False
     try:
         async with asyncio.timeout(timeout):
-            await _exited(child)
+            await wait_for_end(child.pid)
     except TimeoutError:
         timed_out = True
     finally:
         # First the kill, which needs no await: a second cancellation can't prevent it.
-        kill_tree(child.pid, mark)
+        tree.kill()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(streams, DRAIN_S)
         await child.wait()
+        await tree.gone()
     assert child.returncode is not None
     return Finished(child.returncode, out.text(), err.text(), time.monotonic() - began, timed_out)
 
@@ -191,28 +199,6 @@ async def _feed(child: asyncio.subprocess.Process, content: bytes | None) -> Non
     child.stdin.close()
 
 
-async def _exited(child: asyncio.subprocess.Process) -> None:
-    """Wait for the process itself. `child.wait()` may wait for its pipes as well, which a daemon can hold open."""
-    try:
-        descriptor = os.pidfd_open(child.pid)
-    except OSError:
-        await child.wait()
-        return
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _settle, ended)
-    try:
-        await ended
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
-def _settle(ended: asyncio.Future[None]) -> None:
-    if not ended.done():
-        ended.set_result(None)
-
-
 @dataclass
 class Process:
     """A process that runs in the background until it is stopped.
@@ -222,9 +208,8 @@ class Process:
 
     pid: int
     log: Path
-    contained: bool
     _child: asyncio.subprocess.Process
-    _mark: str
+    _tree: Tree
     _listed: Path | None
 
     @property
@@ -239,14 +224,7 @@ class Process:
 
     def pids(self) -> list[int]:
         """Process ids, as seen from outside, of the program and its descendants, without the sandbox's own."""
-        found: list[psutil.Process] = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            root = psutil.Process(self.pid)
-            tops = root.children() if self.contained else []
-            found = [child for top in tops for child in top.children(recursive=True)]
-            if not self.contained:
-                found = [root, *root.children(recursive=True)]
-        return [process.pid for process in found if is_running(process.pid)]
+        return self._tree.pids()
 
     async def wait(self) -> int:
         """Wait for its end; the exit code."""
@@ -256,14 +234,13 @@ class Process:
         """Ask the whole tree to end (SIGTERM), wait, then kill what is left."""
         try:
             if self.alive and grace_s > 0:
-                for pid in self.pids():
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(pid, signal.SIGTERM)
+                self._tree.signal(signal.SIGTERM)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(_exited(self._child), grace_s)
+                    await asyncio.wait_for(wait_for_end(self.pid), grace_s)
         finally:
-            kill_tree(self.pid, self._mark)
+            self._tree.kill()
             await self._child.wait()
+            await self._tree.gone()
             if self._listed is not None:
                 self._listed.unlink(missing_ok=True)
 
@@ -295,6 +272,6 @@ async def start(
     log.parent.mkdir(parents=True, exist_ok=True)
     pinned = ("/usr/bin/taskset", "-c", ",".join(map(str, sorted(cpus)))) if cpus else ()
     with log.open("ab") as output:
-        child, mark = await _spawn(argv, cwd, environment, sandbox, subprocess.DEVNULL, output, pinned)
-    listed = list_process(register, child.pid, mark) if register is not None else None
-    return Process(child.pid, log, sandbox is not None and sandbox.contained, child, mark, listed)
+        child, tree = await _spawn(argv, cwd, environment, sandbox, subprocess.DEVNULL, output, pinned)
+    listed = list_process(register, child.pid, tree.mark) if register is not None else None
+    return Process(child.pid, log, child, tree, listed)

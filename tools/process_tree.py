@@ -1,28 +1,122 @@
 """Trees of processes: killing all of one, finding what left its group, ending what a crash left behind."""
 
+import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 MARK = "PERFCREW_PROCESS"
 """Environment variable by which the descendants of an unsandboxed process are found again."""
+GONE_S = 10.0
+"""How long the kernel may take to end a killed sandbox."""
 
 
-def kill_tree(pid: int, mark: str) -> None:
-    """Kill a group and, where they carry a mark, the processes that left it."""
+@dataclass
+class Tree:
+    """A process that we started and everything below it.
+
+    Attributes:
+        root: its process id; with a sandbox the sandbox's.
+        mark: value of `MARK` in the environment of all of it; empty where there is none.
+        report: where bubblewrap says which process is the first inside; None without a sandbox.
+    """
+
+    root: int
+    mark: str = ""
+    report: int | None = None
+    _said: bytes = b""
+
+    @property
+    def first(self) -> int | None:
+        """The first process inside the sandbox, with which the kernel ends all others there."""
+        if self.report is not None and b"}" not in self._said:
+            with contextlib.suppress(BlockingIOError):
+                self._said += os.read(self.report, 4096)
+        found = re.search(rb'"child-pid": *(\d+)', self._said)
+        if found is None:
+            return None
+        pid = int(found[1])
+        # Never a later process that was given the same number.
+        with contextlib.suppress(ProcessLookupError):
+            return pid if os.getpgid(pid) == self.root else None
+        return None
+
+    def pids(self) -> list[int]:
+        """The program and its descendants as seen from outside, without the sandbox's own processes."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if self.report is None:
+                family = psutil.Process(self.root).children(recursive=True)
+                return [pid for pid in (self.root, *(child.pid for child in family)) if is_running(pid)]
+            if (first := self.first) is not None:
+                family = psutil.Process(first).children(recursive=True)
+                return [child.pid for child in family if is_running(child.pid)]
+        return []
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program and its descendants."""
+        for pid in self.pids():
+            _send(pid, number)
+
+    def kill(self) -> None:
+        """Kill it all. In a sandbox its first process goes first: the sandbox's end is then the end of everything."""
+        if (first := self.first) is not None:
+            _send(first, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.root, signal.SIGKILL)
+        # A few turns, since a process may fork while we look.
+        for _ in range(10 if self.mark else 0):
+            found = list(_marked(self.mark))
+            for stray in found:
+                _send(stray, signal.SIGKILL)
+            if not found:
+                return
+
+    async def gone(self) -> None:
+        """Wait, after `kill`, until nothing inside the sandbox runs any more."""
+        first = self.first
+        with contextlib.suppress(TimeoutError):
+            if first is not None:
+                await asyncio.wait_for(wait_for_end(first), GONE_S)
+        if self.report is not None:
+            os.close(self.report)
+            self.report, self._said = None, b""
+
+
+def _send(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    # A few turns, since a process may fork while we look.
-    for _ in range(10 if mark else 0):
-        found = list(_marked(mark))
-        for stray in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(stray, signal.SIGKILL)
-        if not found:
-            return
+        os.kill(pid, number)
+
+
+async def wait_for_end(pid: int) -> None:
+    """Wait until a process has ended, whoever its parent is."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except OSError:
+        while is_running(pid):
+            await asyncio.sleep(0.01)
+        return
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _settle, ended)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _settle(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def _marked(mark: str) -> Iterator[int]:
@@ -76,7 +170,6 @@ def end_leftovers(register: Path) -> int:
                     os.killpg(pid, signal.SIGKILL)
                     ended += 1
             for stray in strays:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(stray, signal.SIGKILL)
+                _send(stray, signal.SIGKILL)
         path.unlink(missing_ok=True)
     return ended

@@ -59,15 +59,16 @@ class Sandbox:
         """Whether bubblewrap holds it, so that no descendant outlives it."""
         return self.confined and available()
 
-    def wrap(self, argv: Sequence[str]) -> list[str]:
-        """The command line that runs `argv` inside."""
+    def wrap(self, argv: Sequence[str], report: int | None = None) -> list[str]:
+        """The command line that runs `argv` inside; the first process there is told to the descriptor `report`."""
         if not self.contained:
             return [*_dies_with_us(), *_limits(), *argv]
         # Parents come before what lies below them; at equal paths the later, narrower rule holds.
         mounts = sorted(self._mounts(), key=lambda mount: len(Path(mount[-1]).parts))
         network = ("--unshare-net",) if self.network == "none" else ()
         options = [word for mount in mounts for word in mount]
-        return [*_namespaces(), *network, *_system(), *options, "--remount-ro", "/", "--", *_limits(), *argv]
+        told = () if report is None else ("--info-fd", str(report))
+        return [*_namespaces(), *told, *network, *_system(), *options, "--remount-ro", "/", "--", *_limits(), *argv]
 
     def _mounts(self) -> Iterator[tuple[str, ...]]:
         for path in self.readable:
