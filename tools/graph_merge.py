@@ -37,7 +37,7 @@ class _Queries:
     evidence: Evidence
     builder: Builder = field(default_factory=Builder)
     measures: dict[tuple[str, str], float] = field(default_factory=dict)
-    issued: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    issued: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.places = Places(self.store)
@@ -51,8 +51,9 @@ class _Queries:
             self.measures[route, "queries"] = number(row, "queries")
         for row in unpack_rows(self.evidence.facts, "statement"):
             self._statement(row, texts.get(text(row, "id")) or text(row, "sql"))
-        for (owner, query), details in self.issued.items():
-            self.builder.edge(owner, "issues", query, "; ".join(details))
+        for (owner, query), counts in self.issued.items():
+            parts = [f"{often} of {endpoint}" for endpoint, often in sorted(counts.items())]
+            self.builder.edge(owner, "issues", query, "; ".join(parts))
         outline = self.builder.outline()
         values = [(node, name, value) for (node, name), value in self.measures.items()]
         self.store.add_measured(outline.nodes, outline.edges, values, self.evidence.id)
@@ -71,12 +72,16 @@ class _Queries:
         key = (query, "time_share")
         self.measures[key] = self.measures.get(key, 0.0) + number(row, "loop_share" if "loop_share" in row else "share")
         owner = self._owner(text(row, "site"), text(row, "via")) or self._route(endpoint)
-        often = f"{number(row, 'calls'):.4g} times a request of {endpoint}"
-        if number(row, "n_plus_one"):
-            often += ", N+1"
-        details = self.issued.setdefault((owner, query), [])
-        if often not in details:
-            details.append(often)
+        calls = f"{number(row, 'calls'):.4g}"
+        often = "once a request" if calls == "1" else f"{calls} times a request"
+        counts = self.issued.setdefault((owner, query), self._counted(owner, query))
+        counts[endpoint] = f"N+1, {often}" if number(row, "n_plus_one") else often
+
+    def _counted(self, owner: str, query: str) -> dict[str, str]:
+        """What earlier traces have counted, by endpoint."""
+        known = [edge for edge in self.store.neighbours(query, "in", "issues") if edge.source == owner]
+        parts = (part.partition(" of ") for edge in known for part in edge.detail.split("; "))
+        return {endpoint: often for often, _, endpoint in parts}
 
     def _owner(self, site: str, via: str) -> str | None:
         """The function around the issuing line; the calls that led there become edges where both ends are known."""

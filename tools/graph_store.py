@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS edges (
 CREATE INDEX IF NOT EXISTS edges_by_target ON edges (target_id);
 CREATE TABLE IF NOT EXISTS measures (
     node_id TEXT NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, evidence TEXT NOT NULL,
-    PRIMARY KEY (node_id, name)
+    PRIMARY KEY (node_id, name, evidence)
 );
 """
 _NODE = "id, kind, name, path, line, end_line, detail"
@@ -62,8 +62,8 @@ class GraphStore:
         Args:
             nodes: such as queries.
             edges: such as the issuing of a query.
-            measures: node id, name, value; a later value for the same name replaces the earlier.
-            evidence: id of the evidence that shows it.
+            measures: node id, name, value.
+            evidence: id of the evidence that shows it; its earlier values for the same names are replaced.
         """
         with self._open() as connection:
             _put(connection, nodes, edges, "measured")
@@ -106,10 +106,12 @@ class GraphStore:
         return [Edge(source=row[0], relation=row[1], target=row[2], detail=row[3]) for row in rows]
 
     def measures(self) -> dict[str, dict[str, float]]:
-        """What was measured: for each node id the values by name."""
+        """What was measured: for each node id the values by name; of several workloads the largest."""
         found: dict[str, dict[str, float]] = {}
         with self._open() as connection:
-            for name, metric, value in connection.execute("SELECT node_id, name, value FROM measures ORDER BY 1, 2"):
+            for name, metric, value in connection.execute(
+                "SELECT node_id, name, max(value) FROM measures GROUP BY 1, 2 ORDER BY 1, 2"
+            ):
                 found.setdefault(name, {})[metric] = value
         return found
 

@@ -83,11 +83,14 @@ class GraphText:
             return name
         place = f" ({node.path}:{node.line})" if node.path and node.line else ""
         figures = [
-            _UNITS[metric].format(value) for metric, value in self.measures.get(name, {}).items() if metric in _UNITS
+            _UNITS[metric].format(value)
+            for metric, value in self.measures.get(name, {}).items()
+            if metric in _UNITS and not (metric.endswith("share") and value < SMALL)
         ]
         text = f"{node.name}{place}" if node.kind == "function" else f"{node.kind} {node.name}{place}"
         if node.kind == "query":
-            text += f": {_shorten(node.detail)}"
+            tables = sorted({edge.target.partition(":")[2] for edge in self.out.get(name, [])})
+            text += f"{' on ' if tables else ''}{', '.join(tables)}: {_shorten(node.detail)}"
         elif node.detail:
             text += f": {node.detail}"
         return f"{text} [{', '.join(figures)}]" if figures else text
@@ -95,12 +98,12 @@ class GraphText:
     def tree(self, start: str) -> list[str]:
         """The way of a request from a route down to the tables."""
         lines = [self.label(start)]
-        self._grow(start, 1, lines, {start})
+        self._grow(start, 1, lines, {start}, start.partition(":")[2])
         if len(lines) > MAX_LINES:
             lines = [*lines[:MAX_LINES], f"  … and {len(lines) - MAX_LINES} more lines"]
         return lines
 
-    def _grow(self, name: str, depth: int, lines: list[str], seen: set[str]) -> None:
+    def _grow(self, name: str, depth: int, lines: list[str], seen: set[str], route: str) -> None:
         indent = "  " * depth
         edges = sorted(
             self.out.get(name, []), key=lambda edge: (_ORDER.get(edge.relation, 9), -self.share(edge.target))
@@ -113,9 +116,9 @@ class GraphText:
                 lines.append(f"{indent}→ {self.label(edge.target)} (shown above)")
             else:
                 seen.add(edge.target)
-                lines.append(f"{indent}→ {self.label(edge.target)}{_doubt(edge)}")
-                if depth < MAX_DEPTH:
-                    self._grow(edge.target, depth + 1, lines, seen)
+                lines.append(f"{indent}→ {self.label(edge.target)}{_remark(edge, route)}")
+                if depth < MAX_DEPTH and edge.relation != "issues":
+                    self._grow(edge.target, depth + 1, lines, seen, route)
 
     def _telling(self, name: str) -> bool:
         return name in self._reaching or self.share(name) >= SMALL
@@ -164,8 +167,11 @@ class GraphText:
         return [self.label(name) for name in sorted(hot, key=lambda name: (-self.share(name), name))[:10]]
 
 
-def _doubt(edge: Edge) -> str:
-    return f" ({edge.detail})" if edge.detail else ""
+def _remark(edge: Edge, route: str) -> str:
+    """How an edge is known or how often it was taken; of counts for several routes the one for this route."""
+    own = [part.removesuffix(f" of {route}") for part in edge.detail.split("; ") if part.endswith(f" of {route}")]
+    detail = own[0] if own else edge.detail
+    return f" ({detail})" if detail else ""
 
 
 def _shorten(text: str) -> str:

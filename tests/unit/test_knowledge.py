@@ -111,7 +111,7 @@ async def test_traces_add_queries_with_their_functions_tables_and_counts(workspa
     assert query.detail == COUNT_SQL
     (issued,) = store.neighbours("query:q:abc123", "in", "issues")
     assert issued.source == "function:library.members.count_open_loans"
-    assert issued.detail == f"40 times a request of {ROUTE}, N+1"
+    assert issued.detail == f"N+1, 40 times a request of {ROUTE}"
     assert [edge.target for edge in store.neighbours("query:q:abc123", "out")] == ["table:loans"]
     assert store.measures()["query:q:abc123"] == {"time_share": 0.35}
     assert store.measures()[f"route:{ROUTE}"] == {"time_share": 1.0, "ms": 88.0, "queries": 161.0}
@@ -121,7 +121,16 @@ async def test_a_later_trace_replaces_the_counts(workspace: Workspace) -> None:
     await build_graph(workspace, LIBRARY)
     merge_measurements(workspace, [queries(workspace), queries(workspace, calls=1.0)])
     (issued,) = open_graph(workspace).neighbours("query:q:abc123", "in", "issues")
-    assert issued.detail.startswith("1 times a request")
+    assert issued.detail == f"N+1, once a request of {ROUTE}"
+
+
+async def test_counts_of_several_routes_stand_side_by_side(workspace: Workspace) -> None:
+    await build_graph(workspace, LIBRARY)
+    other = queries(workspace, calls=2.0, endpoint="GET /api/books").model_copy(update={"id": "queries@books/base"})
+    for _ in range(2):
+        merge_measurements(workspace, [queries(workspace), other])
+    (issued,) = open_graph(workspace).neighbours("query:q:abc123", "in", "issues")
+    assert issued.detail == f"N+1, 2 times a request of GET /api/books; N+1, 40 times a request of {ROUTE}"
 
 
 async def test_a_concrete_path_is_matched_to_its_route(workspace: Workspace) -> None:
@@ -153,9 +162,7 @@ async def test_paths_show_shares_and_counts_along_the_way(workspace: Workspace) 
     hot = next(line for line in rest if "library.fines.fine_cents" in line)
     assert "[60% of CPU, 60% of wall time]" in hot
     query = next(line for line in rest if "q:abc123" in line)
-    assert query.strip() == (
-        f"→ query q:abc123: {COUNT_SQL} [35% of the time] (40 times a request of {ROUTE}, N+1)"
-    )  # fmt: skip
+    assert query.strip() == f"→ query q:abc123 on loans: {COUNT_SQL} [35% of the time] (N+1, 40 times a request)"
     assert "Other routes: GET /api/members/<int:member_id>" in text
     assert describe_paths(workspace, 1) == text
 
