@@ -124,6 +124,19 @@ async def _tear(cut: int) -> None:
         assert path.read_bytes() == whole
 
 
+async def test_nothing_of_a_torn_line_is_left_behind_a_shorter_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    await journal.reply(LANE, 0, asking(), Live()("long " * 100))
+    journal.close()
+    path.write_bytes(path.read_bytes()[:-5])
+    torn = Journal(path)
+    torn.note("a", 1)
+    torn.close()
+    assert [(entry.key, entry.value) for entry in read_entries(path)] == [("a", 1)]
+    assert path.read_bytes().endswith(b"\n")
+
+
 async def test_lanes_do_not_mix_when_branches_run_side_by_side(tmp_path: Path) -> None:
     async def branch(journal: Journal, name: str, pause: float) -> list[str]:
         texts = []
