@@ -6,36 +6,18 @@ same change makes the same commit on every machine.
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from perfcrew.errors import InstrumentError, ToolError, UserError
+from perfcrew.errors import ToolError, UserError
 from perfcrew.records.base import Record
-from tools.process import Finished, run
+from tools.git_command import git, split_paths, try_git
+from tools.process import Finished
 from tools.workspace import Workspace
 
 NAME, EMAIL = "perfcrew", "perfcrew@localhost"
 KEPT = ("__pycache__", "node_modules")
 """What a reset leaves in a worktree and a commit never takes: byte code, and the link to installed packages."""
-_ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/nonexistent",
-    "LC_ALL": "C",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_LFS_SKIP_SMUDGE": "1",
-    # Without it even `status` refreshes the index of the user's repository.
-    "GIT_OPTIONAL_LOCKS": "0",
-}
-_SAFE = {
-    "core.hooksPath": "/dev/null", "core.fsmonitor": "false", "core.autocrlf": "false", "core.quotePath": "false",
-    "core.logAllRefUpdates": "false", "commit.gpgSign": "false", "gc.auto": "0", "maintenance.auto": "false",
-    "fetch.writeCommitGraph": "false", "filter.lfs.required": "false", "protocol.file.allow": "always",
-    "submodule.recurse": "false", "diff.ignoreSubmodules": "all",
-}  # fmt: skip
-_OPTIONS = tuple(word for key, value in _SAFE.items() for word in ("-c", f"{key}={value}"))
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
@@ -58,22 +40,6 @@ class Touched(Record):
     removed: int
 
 
-async def _try(words: Sequence[str], cwd: Path, extra: Mapping[str, str] | None = None) -> Finished:
-    argv = ["git", *_OPTIONS, *words]
-    return await run(argv, cwd=cwd, environment={**_ENVIRONMENT, **(extra or {})}, timeout=600, cap=50_000_000)
-
-
-async def _git(words: Sequence[str], cwd: Path, extra: Mapping[str, str] | None = None) -> str:
-    done = await _try(words, cwd, extra)
-    if not done.ok:
-        raise InstrumentError(f"git {words[0]} failed in {cwd}: {done.last_line}")
-    return done.out
-
-
-def _paths(output: str) -> list[str]:
-    return [path for path in output.split("\0") if path]
-
-
 async def inspect_repo(path: Path) -> RepoState:
     """What a repository holds, without changing a byte of it.
 
@@ -82,16 +48,16 @@ async def inspect_repo(path: Path) -> RepoState:
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
-    top = await _try(["rev-parse", "--show-toplevel"], path)
+    top = await try_git(["rev-parse", "--show-toplevel"], path)
     if not top.ok:
         hint = top.last_line if "dubious" in top.err else "run `git init`, add the files and commit them"
         raise UserError(f"{path}: not a git repository with a worktree: {hint}")
     root = Path(top.out.rstrip("\n"))
-    head = await _try(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], root)
+    head = await try_git(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], root)
     if not head.ok:
         raise UserError(f"{root}: the repository has no commit yet: commit the application first")
-    branch = await _try(["symbolic-ref", "--quiet", "--short", "HEAD"], root)
-    status = await _git(["status", "--porcelain", "-z", "--ignore-submodules=all"], root)
+    branch = await try_git(["symbolic-ref", "--quiet", "--short", "HEAD"], root)
+    status = await git(["status", "--porcelain", "-z", "--ignore-submodules=all"], root)
     return RepoState(
         root=root,
         head=head.out.strip(),
@@ -103,9 +69,9 @@ async def inspect_repo(path: Path) -> RepoState:
 
 async def _notes(root: Path, commit: str) -> tuple[str, ...]:
     notes = []
-    if any(line.startswith("160000 ") for line in (await _git(["ls-tree", "-r", "-z", commit], root)).split("\0")):
+    if any(line.startswith("160000 ") for line in (await git(["ls-tree", "-r", "-z", commit], root)).split("\0")):
         notes.append("submodules are not supported: their folders stay empty in every measured version")
-    large = await _try(["grep", "-q", "filter=lfs", commit, "--", ".gitattributes", "**/.gitattributes"], root)
+    large = await try_git(["grep", "-q", "filter=lfs", commit, "--", ".gitattributes", "**/.gitattributes"], root)
     if large.ok:
         notes.append("Git LFS is not supported: large files are pointers in every measured version")
     return tuple(notes)
@@ -120,11 +86,11 @@ async def clone(repo: Path, into: Path) -> None:
         return
     shutil.rmtree(into, ignore_errors=True)
     into.parent.mkdir(parents=True, exist_ok=True)
-    await _git(["clone", "--quiet", "--no-checkout", "--no-recurse-submodules", str(repo), str(into)], into.parent)
+    await git(["clone", "--quiet", "--no-checkout", "--no-recurse-submodules", str(repo), str(into)], into.parent)
     # A detached HEAD of the user's may be on no branch, and a plain clone would leave it out.
-    head = (await _git(["rev-parse", "HEAD"], repo)).strip()
-    if not (await _try(["update-ref", "refs/perfcrew/base", head], into)).ok:
-        await _git(["fetch", "--quiet", "--no-tags", str(repo), f"+{head}:refs/perfcrew/base"], into)
+    head = (await git(["rev-parse", "HEAD"], repo)).strip()
+    if not (await try_git(["update-ref", "refs/perfcrew/base", head], into)).ok:
+        await git(["fetch", "--quiet", "--no-tags", str(repo), f"+{head}:refs/perfcrew/base"], into)
     (into / ".git" / "info").mkdir(exist_ok=True)
     (into / ".git" / "info" / "exclude").write_text("".join(f"{name}\n" for name in KEPT))
     (into / ".git" / "perfcrew-cloned").touch()
@@ -135,13 +101,13 @@ async def checkout(clone: Path, commit: str, folder: Path) -> None:
     lock = _locks.setdefault(str(folder), asyncio.Lock())
     async with lock:
         if await _is_worktree(folder):
-            if (await _git(["rev-parse", "HEAD"], folder)).strip() != (await resolve_commit(clone, commit)):
+            if (await git(["rev-parse", "HEAD"], folder)).strip() != (await resolve_commit(clone, commit)):
                 await reset(folder, commit)
             return
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        await _git(["worktree", "prune"], clone)
-        await _git(["worktree", "add", "--quiet", "--force", "--detach", str(folder), commit], clone)
+        await git(["worktree", "prune"], clone)
+        await git(["worktree", "add", "--quiet", "--force", "--detach", str(folder), commit], clone)
 
 
 async def _is_worktree(folder: Path) -> bool:
@@ -182,23 +148,23 @@ async def worktree_of(workspace: Workspace, commit: str) -> Path:
 
 async def resolve_commit(clone: Path, name: str) -> str:
     """The full hash of a commit."""
-    return (await _git(["rev-parse", "--verify", f"{name}^{{commit}}"], clone)).strip()
+    return (await git(["rev-parse", "--verify", f"{name}^{{commit}}"], clone)).strip()
 
 
 async def reset(worktree: Path, commit: str) -> None:
     """Bring a worktree to a commit and remove all that is not in it, ignored files too, except the caches in `KEPT`."""
     _check_ours(worktree)
     (_git_folder(worktree) / "index.lock").unlink(missing_ok=True)
-    await _git(["reset", "--quiet", "--hard", commit], worktree)
-    await _git(["clean", "-ffdxq", *(word for name in KEPT for word in ("-e", name))], worktree)
+    await git(["reset", "--quiet", "--hard", commit], worktree)
+    await git(["clean", "-ffdxq", *(word for name in KEPT for word in ("-e", name))], worktree)
 
 
 async def changed_paths(worktree: Path) -> tuple[str, ...]:
     """Paths that differ from the worktree's commit, new ones included: what a commit would take."""
     _check_ours(worktree)
-    await _git(["add", "--all"], worktree)
+    await git(["add", "--all"], worktree)
     words = ["diff", "--cached", "--name-only", "--no-renames", "--ignore-submodules=none", "-z"]
-    return tuple(_paths(await _git(words, worktree)))
+    return tuple(split_paths(await git(words, worktree)))
 
 
 async def commit(worktree: Path, message: str, when: str) -> str:
@@ -209,18 +175,19 @@ async def commit(worktree: Path, message: str, when: str) -> str:
     """
     if not await changed_paths(worktree):
         raise ToolError("nothing to commit: the worktree equals its commit")
-    staged = await _git(["diff", "--cached", "--raw", "--ignore-submodules=none"], worktree)
+    staged = await git(["diff", "--cached", "--raw", "--ignore-submodules=none"], worktree)
     if any(line.split()[1] == "160000" for line in staged.splitlines()):
         raise ToolError("a folder with a git repository of its own was added; that is never allowed")
-    await _git(["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "-m", message], worktree, _identity(when))
-    return (await _git(["rev-parse", "HEAD"], worktree)).strip()
+    await git(["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "-m", message], worktree, _identity(when))
+    return (await git(["rev-parse", "HEAD"], worktree)).strip()
 
 
 async def reword(worktree: Path, message: str, when: str) -> str:
-    """Give the newest commit of a clean worktree another message; its tree stays, its hash changes."""
-    words = ["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--amend", "-m", message]
-    await _git([*words, f"--date={when}"], worktree, _identity(when))
-    return (await _git(["rev-parse", "HEAD"], worktree)).strip()
+    """Give the worktree's newest commit another message, and give the new hash. Its content stays as it is."""
+    _check_ours(worktree)
+    words = ["commit", "--quiet", "--amend", "--only", "--no-verify", "--allow-empty", "--cleanup=whitespace"]
+    await git([*words, "--reset-author", "-m", message], worktree, _identity(when))
+    return (await git(["rev-parse", "HEAD"], worktree)).strip()
 
 
 def _identity(when: str) -> dict[str, str]:
@@ -234,19 +201,19 @@ _DIFF = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
 
 async def diff(clone: Path, base: str, head: str) -> str:
     """The unified diff between two commits."""
-    return await _git([*_DIFF, base, head], clone)
+    return await git([*_DIFF, base, head], clone)
 
 
 async def working_diff(worktree: Path) -> str:
     """The unified diff of a worktree against its commit, new files included."""
     await changed_paths(worktree)
-    return await _git([*_DIFF, "--cached"], worktree)
+    return await git([*_DIFF, "--cached"], worktree)
 
 
 async def touched(clone: Path, base: str, head: str) -> tuple[Touched, ...]:
     """Paths that differ between two commits, with lines added and removed."""
-    output = await _git([*_DIFF, "--numstat", "-z", base, head], clone)
-    rows = (line.split("\t", 2) for line in _paths(output))
+    output = await git([*_DIFF, "--numstat", "-z", base, head], clone)
+    rows = (line.split("\t", 2) for line in split_paths(output))
     return tuple(
         Touched(path=path, added=int(added) if added != "-" else 0, removed=int(removed) if removed != "-" else 0)
         for added, removed, path in rows
@@ -255,16 +222,15 @@ async def touched(clone: Path, base: str, head: str) -> tuple[Touched, ...]:
 
 async def list_paths(worktree: Path) -> list[str]:
     """Tracked files and new ones that are not ignored, in order."""
-    output = await _git(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"], worktree)
-    return sorted(path for path in _paths(output) if (worktree / path).is_symlink() or (worktree / path).exists())
+    output = await git(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"], worktree)
+    return sorted(path for path in split_paths(output) if (worktree / path).is_symlink() or (worktree / path).exists())
 
 
 async def grep(worktree: Path, pattern: str, limit: int) -> Finished:
     """Search tracked and new files of a worktree for a regular expression: Perl's where git knows it, else POSIX's."""
     common = ["grep", "--untracked", "-n", "-I", "--no-color", "--no-recurse-submodules", "-m", str(limit)]
     for kind in ("-P", "-E"):
-        argv = ["git", *_OPTIONS, *common, kind, "-e", pattern]
-        done = await run(argv, cwd=worktree, environment=_ENVIRONMENT, timeout=20)
+        done = await try_git([*common, kind, "-e", pattern], worktree, timeout=20)
         if "compiled" not in done.err:
             break
     return done
@@ -276,18 +242,18 @@ async def publish(clone: Path, commit: str, repo: Path, branch: str) -> None:
     Raises:
         UserError: the name is not one for a branch, or such a branch exists with other commits.
     """
-    if not (await _try(["check-ref-format", f"refs/heads/{branch}"], clone)).ok:
+    if not (await try_git(["check-ref-format", f"refs/heads/{branch}"], clone)).ok:
         raise UserError(f"{branch!r} is not a name for a branch")
     wanted = await resolve_commit(clone, commit)
-    there = await _try(["rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"], repo)
+    there = await try_git(["rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"], repo)
     if there.ok:
         if there.out.strip() != wanted:
             raise UserError(f"{repo}: branch {branch} exists already with other commits; delete it or name another")
         return
-    await _git(["update-ref", f"refs/perfcrew/publish/{branch}", wanted], clone)
+    await git(["update-ref", f"refs/perfcrew/publish/{branch}", wanted], clone)
     source = f"refs/perfcrew/publish/{branch}:refs/heads/{branch}"
     quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-    await _git(["fetch", *quiet, str(clone), source], repo)
+    await git(["fetch", *quiet, str(clone), source], repo)
 
 
 async def revert_all(clone: Path, base: str, head: str) -> bool:
@@ -295,12 +261,12 @@ async def revert_all(clone: Path, base: str, head: str) -> bool:
     scratch = clone.parent / "revert"
     await checkout(clone, head, scratch)
     try:
-        commits = (await _git(["rev-list", "--topo-order", f"{base}..{head}"], clone)).split()
+        commits = (await git(["rev-list", "--topo-order", f"{base}..{head}"], clone)).split()
         for one in commits:
-            done = await _try(["revert", "--no-edit", one], scratch, _identity("2000-01-01T00:00:00Z"))
+            done = await try_git(["revert", "--no-edit", one], scratch, _identity("2000-01-01T00:00:00Z"))
             if not done.ok:
                 return False
-        trees = await _git(["rev-parse", f"{base}^{{tree}}", "HEAD^{tree}"], scratch)
+        trees = await git(["rev-parse", f"{base}^{{tree}}", "HEAD^{tree}"], scratch)
         return len(set(trees.split())) == 1
     finally:
-        await _git(["worktree", "remove", "--force", "--force", str(scratch)], clone)
+        await git(["worktree", "remove", "--force", "--force", str(scratch)], clone)

@@ -255,3 +255,19 @@ async def test_list_and_search(repo: Path, tmp_path: Path) -> None:
     assert await git.list_paths(folder) == [".gitignore", "app.py", "new.py", "näme with blank.py", "second.py"]
     found = await git.grep(folder, r"^\w+ = \d$", 10)
     assert found.out.splitlines() == ["new.py:1:fresh = 1", "näme with blank.py:1:x = 1", "second.py:1:y = 2"]
+
+
+async def test_another_message_for_the_same_content(repo: Path, tmp_path: Path) -> None:
+    clone, folder = tmp_path / "clone", tmp_path / "base"
+    await git.clone(repo, clone)
+    head = await git.resolve_commit(clone, "HEAD")
+    await git.checkout(clone, head, folder)
+    (folder / "app.py").write_text("changed\n")
+    first = await git.commit(folder, "Before", WHEN)
+    (folder / "app.py").write_text("not yet committed\n")
+    second = await git.reword(folder, "After\n\n# Effect", WHEN)
+    assert first != second and await git.diff(clone, first, second) == ""
+    assert (folder / "app.py").read_text() == "not yet committed\n"
+    assert await _user(f"log -1 --format=%an|%aI|%P|%B {second}", clone) == (
+        f"perfcrew|2026-01-02T03:04:05+00:00|{head}|After\n\n# Effect"
+    )
