@@ -166,7 +166,7 @@ def _timed(duel: Any, metric: str, alpha: float) -> Effect | None:
     protocol = duel["protocol"]
     floor = max(FLOOR, float(protocol["floors"].get(metric, 0.0)))
     ratios = _interval(pairs, metric, alpha)
-    outcome = _judge(*ratios, floor, float(protocol["matter"]))
+    outcome = _judge(*ratios, floor, max(float(protocol["matter"]), math.expm1(floor)))
     family = alpha * len(DECISIVE_TIMED[protocol.get("kind", "http")])
     return _effect(duel, metric, _centres(pairs), ratios, alpha=family, floor=floor, outcome=outcome)
 

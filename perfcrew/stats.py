@@ -136,7 +136,7 @@ def _completed(load: Any) -> int:
 def memory_growth_kb(memory: Any) -> float:
     """Growth of memory in kB a request, once it has settled: the slope of USS over requests served (Theil–Sen)."""
     points = memory["points"][memory.get("settled", 0) :]
-    return 1024 * theil_sen_slope([point[1] for point in points], [point[2] for point in points])
+    return 1000 * theil_sen_slope([point[1] for point in points], [point[2] for point in points])
 
 
 # --- duels: what one arm did ---

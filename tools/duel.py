@@ -135,6 +135,9 @@ class _Bout:
                 )
             )
 
+        if self.commits["base"] == self.commits["candidate"]:
+            # They share a checkout, which can't be cleaned for one while the other is being started.
+            return {side: await enter(side) for side in SIDES}
         # Exceptions are collected, so that the other arm is inside the stack before it unwinds.
         started = await asyncio.gather(*(enter(side) for side in SIDES), return_exceptions=True)
         for result in started:

@@ -29,7 +29,8 @@ async def measure_memory(
 ) -> Evidence:
     """USS of an arm's processes, sampled under load. USS is what they have to themselves: what ending them would free.
 
-    Facts: `growth_kb_per_request` (kB of 1,024 bytes), `rising_share` (0 to 1), `leak` (0 or 1), `peak_mb`, `requests`.
+    Facts: `growth_kb_per_request` (1 kB is 1,000 bytes), `rising_share` (0 to 1), `leak` (0 or 1), `peak_mb`,
+    `requests`.
 
     Raises:
         InstrumentError: nothing was answered as expected, or memory can't be read.
@@ -74,7 +75,7 @@ def memory_evidence(workspace: Workspace, raw: dict[str, Any]) -> Evidence:
     settled = raw["points"][raw["settled"] :]
     rising = rising_share([point[2] for point in settled])
     requests = settled[-1][1] - settled[0][1]
-    total_mb = growth * requests / 1024
+    total_mb = growth * requests / 1000
     leak = total_mb > LEAK_MB and rising > LEAK_RISING
     told = (
         f"grew by {total_mb:.1f} MB over {requests:.0f} requests ({growth:.2f} kB each), in {rising:.0%} of the steps"

@@ -22,9 +22,11 @@ class SmallArm:
     connections: int = 0
     memory_mb: float = 50.0
     growth_mb: float = 0.0
+    cpu_ms: float | None = None
+    """CPU time to claim for each request; None for the clock's."""
 
     def cpu_seconds(self) -> float:
-        return time.process_time()
+        return time.process_time() if self.cpu_ms is None else len(self.asked) * self.cpu_ms / 1000
 
     def uss_mb(self) -> float:
         return self.memory_mb + self.growth_mb * len(self.asked)

@@ -33,7 +33,7 @@ async def test_growth_by_request_is_found(workspace: Workspace, growth_mb: float
         evidence = await measure_memory(workspace, arm, WORKLOAD, seconds=0.6, worker=worker)
     assert (evidence.id, evidence.kind, evidence.facts["leak"]) == ("memory@w/base", "memory", leak)
     # The count of requests and the memory are read a moment apart.
-    assert evidence.facts["growth_kb_per_request"] == pytest.approx(1024 * growth_mb, rel=0.25)
+    assert evidence.facts["growth_kb_per_request"] == pytest.approx(1000 * growth_mb, rel=0.25)
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
     assert len(raw["points"]) == POINTS
