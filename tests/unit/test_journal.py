@@ -5,7 +5,6 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,49 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from perfcrew.errors import LLMError, ReplayMiss
-from perfcrew.llm.base import Message, Opaque, Reply, Request, Text, ToolCall, ToolSpec, Usage
+from perfcrew.errors import LLMError
+from perfcrew.llm.base import Reply
 from perfcrew.llm.journal import Entry, Journal, Recording, digest, read_entries
-from perfcrew.records.base import Record
-
-LANE = "1/plan/architect"
-
-
-class Measured(Record):
-    value: float
-    samples: tuple[float, ...] = ()
-
-
-def asking(text: str = "go", system: str = "You plan.", tools: tuple[ToolSpec, ...] = ()) -> Request:
-    said = Message(role="user", blocks=(Text(text=text),))
-    return Request(model="anthropic/x", system=system, messages=(said,), tools=tools)
-
-
-def replying(text: str) -> Reply:
-    thought = Opaque(provider="anthropic", data={"type": "thinking", "thinking": "ü", "signature": "s="})
-    call = ToolCall(id="1", name="read_file", arguments={"path": "a", "n": 1.5, "z": None})
-    blocks = (thought, Text(text=text), call)
-    return Reply(
-        model="anthropic/x", blocks=blocks, stop="tool", usage=Usage(input_tokens=3), request_id="r", seconds=0.1
-    )
-
-
-class Live:
-    """A model that counts how often it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def __call__(self, text: str) -> Callable[[], Awaitable[Reply]]:
-        async def ask() -> Reply:
-            self.asked.append(text)
-            return replying(text)
-
-        return ask
-
-
-async def never() -> Reply:
-    raise AssertionError("asked a model")
+from tests.unit.journal_material import LANE, Live, Measured, asking, never, replying, returning, unrun
 
 
 async def test_resume_asks_for_nothing_twice(tmp_path: Path) -> None:
@@ -160,92 +120,6 @@ async def test_lanes_do_not_mix_when_branches_run_side_by_side(tmp_path: Path) -
         for turn in range(3):
             assert (await resumed.reply(name, turn, asking(name), never)).text == f"{name}{turn}"
     resumed.close()
-
-
-async def record(path: Path) -> Recording:
-    journal = Journal(path)
-    journal.note("label", "an expert")
-    await journal.reply(LANE, 0, asking("a"), Live()("a"))
-    await journal.effect(LANE, "turn-0.0:measure", Measured, returning(Measured(value=1.0)), asked={"n": 1})
-    journal.close()
-    return Recording(path, frozen=False)
-
-
-def returning(value: Measured) -> Callable[[], Awaitable[Measured]]:
-    async def run() -> Measured:
-        return value
-
-    return run
-
-
-async def unrun() -> Measured:
-    raise AssertionError("ran")
-
-
-async def test_a_recording_stands_in_for_the_model_and_tools_stay_live(tmp_path: Path) -> None:
-    recording = await record(tmp_path / "recording.jsonl")
-    assert recording.label == "an expert"
-    journal = Journal(tmp_path / "journal.jsonl", recording)
-    assert (await journal.reply(LANE, 0, asking("a"), never)).text == "a"
-    live = await journal.effect(LANE, "turn-0.0:measure", Measured, returning(Measured(value=2.0)))
-    assert live.value == 2.0
-    assert journal.drift == {}
-    journal.close()
-
-
-async def test_what_the_recording_lacks_is_a_miss(tmp_path: Path) -> None:
-    recording = await record(tmp_path / "recording.jsonl")
-    journal = Journal(tmp_path / "journal.jsonl", recording)
-    with pytest.raises(ReplayMiss, match=f"{LANE}, turn-1"):
-        await journal.reply(LANE, 1, asking("b"), never)
-    with pytest.raises(ReplayMiss, match="2/plan/architect, turn-0"):
-        await journal.reply("2/plan/architect", 0, asking("a"), never)
-    recording.frozen = True
-    with pytest.raises(ReplayMiss, match="other"):
-        await journal.effect(LANE, "other", Measured, unrun)
-    journal.close()
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        (asking("a", system="You plan well."), "system"),
-        (asking("a", tools=(ToolSpec(name="t", description="", parameters={}),)), "tools"),
-        (asking("other"), "history"),
-        (asking("other", system="x"), "system, history"),
-    ],
-)
-async def test_drift_names_what_differs(tmp_path: Path, changed: Request, named: str) -> None:
-    recording = await record(tmp_path / "recording.jsonl")
-    path = tmp_path / "journal.jsonl"
-    journal = Journal(path, recording)
-    assert (await journal.reply(LANE, 0, changed, never)).text == "a"
-    assert journal.drift == {f"{LANE} turn-0": named}
-    journal.close()
-    resumed = Journal(path, recording)
-    await resumed.reply(LANE, 0, changed, never)
-    assert resumed.drift == {f"{LANE} turn-0": named}, "a resumed replay tells the same drift"
-    resumed.close()
-
-
-async def test_drift_of_a_resumed_run_against_itself(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.jsonl")
-    await journal.reply(LANE, 0, asking("a"), Live()("a"))
-    journal.close()
-    resumed = Journal(tmp_path / "journal.jsonl")
-    await resumed.reply(LANE, 0, asking("b"), never)
-    assert resumed.drift == {f"{LANE} turn-0": "history"}
-    resumed.close()
-
-
-async def test_frozen_effects_come_from_the_recording_even_those_done_again_on_resume(tmp_path: Path) -> None:
-    recording = await record(tmp_path / "recording.jsonl")
-    recording.frozen = True
-    journal = Journal(tmp_path / "journal.jsonl", recording)
-    for reapply in (False, True):
-        result = await journal.effect(LANE, "turn-0.0:measure", Measured, unrun, reapply=reapply)
-        assert result == Measured(value=1.0)
-    journal.close()
 
 
 async def test_finished_effects_are_not_repeated_but_edits_are(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""What goes wrong on the three wires: nothing of it is run, and only what may pass is worth another try."""
+
+from typing import Any
+
+import pytest
+
+from perfcrew.errors import LLMError
+from perfcrew.llm.base import Message, ToolCall, ToolResult
+from tests.llm_endpoint import Answer, RequestView, ScriptedEndpoint
+from tests.llm_endpoint.calls import CALLS, answering, ask, asking, connected, each_wire, fail, grown
+
+
+@each_wire
+async def test_a_refusal(model: str) -> None:
+    reply = await ask(model, {"fault": "refusal"})
+    assert (reply.stop, reply.text) == ("refusal", "I can't help with that.")
+
+
+@each_wire
+async def test_a_call_cut_off_by_the_limit_cannot_be_run(model: str) -> None:
+    reply = await ask(model, {"fault": "max_tokens", "text": "abcdef", "tool_calls": CALLS})
+    assert reply.stop == "max_tokens"
+    whole, cut = reply.calls
+    assert (whole.malformed, whole.arguments) == (None, {"path": "a.py"})
+    assert cut.malformed is not None
+    assert cut.arguments == {}
+
+
+@each_wire
+async def test_a_cut_call_whose_arguments_parse_cannot_be_run_either(model: str) -> None:
+    reply = await ask(model, {"stop": "max_tokens", "tool_calls": CALLS[:1]})
+    assert reply.stop == "max_tokens"
+    assert (reply.calls[0].malformed or "").replace(" ", "") == '{"path":"a.py"}'
+
+
+@each_wire
+async def test_malformed_arguments(model: str) -> None:
+    with answering({"fault": "malformed_args", "tool_calls": CALLS}, {"text": "ok"}) as endpoint:
+        async with connected(model, endpoint) as llm:
+            request = asking(model)
+            reply = await llm.complete(request)
+            broken, good = reply.calls
+            assert broken.malformed == '{"path": "a.py", "lines": [1, 2'
+            assert good.malformed is None
+            results = tuple(ToolResult(call=call.id, content="?") for call in reply.calls)
+            await llm.complete(grown(request, reply, Message(role="user", blocks=results)))
+        assert endpoint.refused == [], "a broken call can be sent back"
+
+
+@each_wire
+@pytest.mark.parametrize("arguments", [[1, 2], "3", '["a"]', "null"])
+async def test_arguments_that_are_no_object(model: str, arguments: Any) -> None:
+    reply = await ask(model, {"tool_calls": [{"name": "read_file", "arguments": arguments}]})
+    assert reply.calls[0].arguments == {}
+    assert reply.calls[0].malformed
+
+
+@pytest.mark.parametrize(
+    ("model", "stop", "expected"),
+    [
+        ("anthropic/x", "stop_sequence", "end"),
+        ("anthropic/x", "pause", "pause"),
+        ("anthropic/x", "context_window", "context_window"),
+        ("anthropic/x", "never_heard_of", "incomplete"),
+        ("openai/x", "pause", "incomplete"),
+        ("openai-chat/x", "context_window", "max_tokens"),
+        ("openai-chat/x", "refusal", "refusal"),
+        ("openai-chat/x", "function_call", "end"),
+        ("openai-chat/x", "never_heard_of", "incomplete"),
+    ],
+)
+async def test_stop_reasons(model: str, stop: str, expected: str) -> None:
+    assert (await ask(model, {"text": "so far", "stop": stop})).stop == expected
+
+
+async def test_stop_that_denies_its_calls() -> None:
+    reply = await ask("openai-chat/x", {"stop": "end", "tool_calls": CALLS})
+    assert reply.stop == "tool"
+
+
+@each_wire
+@pytest.mark.parametrize(
+    ("answer", "retryable", "words"),
+    [
+        ({"fault": "rate_limit", "retry_after": 7}, True, "429"),
+        ({"fault": "spend_limit"}, False, "429"),
+        ({"fault": "server_error"}, True, "HTTP 500"),
+        ({"fault": "overloaded"}, True, "overloaded"),
+        ({"fault": "html"}, True, "HTTP 502 an HTML page: 502 Bad Gateway"),
+        ({"fault": "html", "status": 200}, True, "not JSON"),
+        ({"fault": "bad_request", "message": "messages: wrong\nshape"}, False, "HTTP 400"),
+        ({"fault": "unauthorized"}, False, "HTTP 401"),
+        ({"fault": "truncate", "text": "long " * 100}, True, "cut off"),
+        ({"fault": "reset", "text": "long " * 100}, True, "connection"),
+    ],
+    ids=lambda value: f"{value['fault']}-{value.get('status', '')}" if isinstance(value, dict) else None,
+)
+async def test_faults(model: str, answer: Answer, retryable: bool, words: str) -> None:
+    error = await fail(model, answer)
+    assert error.retryable is retryable
+    assert words in str(error)
+    if answer["fault"] == "rate_limit":
+        assert error.retry_after == 7.0
+    if answer["fault"] != "reset":
+        assert error.request_id == "req_0001"
+
+
+@each_wire
+async def test_an_answer_that_takes_too_long(model: str) -> None:
+    error = await fail(model, {"fault": "slow", "seconds": 20}, timeout=0.05)
+    assert error.retryable
+    assert "timed out" in str(error)
+
+
+@each_wire
+async def test_nobody_there(model: str) -> None:
+    with answering({"text": "x"}) as endpoint:
+        pass
+    async with connected(model, endpoint) as llm:
+        with pytest.raises(LLMError) as caught:
+            await llm.complete(asking(model))
+    assert caught.value.retryable
+    assert endpoint.base_url in str(caught.value)
+
+
+async def test_chat_learns_which_name_the_limit_has() -> None:
+    def script(request: RequestView) -> Answer:
+        if "max_tokens" in request.body:
+            message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+            return {"fault": "bad_request", "message": message}
+        return {"text": "ok"}
+
+    with ScriptedEndpoint(script) as endpoint:
+        async with connected("openai-chat/gpt", endpoint) as llm:
+            assert (await llm.complete(asking("openai-chat/gpt"))).text == "ok"
+            assert (await llm.complete(asking("openai-chat/gpt"))).text == "ok"
+        assert [("max_completion_tokens" in body) for body in endpoint.bodies] == [False, True, True]
+
+
+async def test_responses_learns_that_nothing_can_be_encrypted() -> None:
+    def script(request: RequestView) -> Answer:
+        if "include" in request.body:
+            return {"fault": "bad_request", "message": "Encrypted content is not supported with this model."}
+        return {"text": "ok"}
+
+    with ScriptedEndpoint(script) as endpoint:
+        async with connected("openai/plain", endpoint) as llm:
+            assert (await llm.complete(asking("openai/plain"))).text == "ok"
+            assert (await llm.complete(asking("openai/plain"))).text == "ok"
+        assert endpoint.count == 3
+
+
+def test_a_malformed_call_has_no_arguments_to_run() -> None:
+    assert ToolCall(id="1", name="x", malformed="{").arguments == {}
