@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import psutil
 
@@ -20,12 +21,14 @@ from tools.git import reset, worktree_of
 from tools.launch import Place, free_port, link_packages, prepare_launch, run_at
 from tools.process import Process, start
 from tools.process_tree import end_leftovers
+from tools.snapshot import snapshot
 from tools.workspace import Workspace
 
 POLL_S = 0.02
 STOP_S = 30.0
 LOG_LINES = 15
 _in_use: Counter[Path] = Counter()
+_locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
 
 @dataclass
@@ -96,7 +99,7 @@ async def start_arm(
         workspace: the run.
         commit: the version; a checkout of it that nobody uses is cleaned first.
         name: what to call it.
-        worktree: take this worktree as it stands instead.
+        worktree: take a copy of this worktree as it stands instead.
         trace: folder that the injected tracer writes to; None runs without it.
         cpus: cores it may use.
 
@@ -104,10 +107,8 @@ async def start_arm(
         InstrumentError: it did not start, or gave no answer in time; the first line says why, its log follows.
     """
     env = await prepare_environment(workspace)
-    workdir = worktree if worktree is not None else await _fresh_checkout(workspace, commit)
-    link_packages(env, workdir)
-    _in_use[workdir] += 1
-    try:
+    async with _sources(workspace, commit, worktree) as workdir:
+        link_packages(env, workdir)
         data = await copy_data(workspace, name, workdir)
         try:
             place = Place(env, workdir, data.scratch, data.folder, data.url, trace=trace)
@@ -118,16 +119,24 @@ async def start_arm(
                 yield arm
         finally:
             await data.drop()
-    finally:
-        _in_use[workdir] -= 1
 
 
-async def _fresh_checkout(workspace: Workspace, commit: str) -> Path:
+@asynccontextmanager
+async def _sources(workspace: Workspace, commit: str, worktree: Path | None) -> AsyncIterator[Path]:
+    if worktree is not None:
+        async with snapshot(workspace, worktree) as copy:
+            yield copy
+        return
     folder = await worktree_of(workspace, commit)
-    if not _in_use[folder]:
-        # What an earlier start wrote there must not warm or break this one.
-        await reset(folder, commit)
-    return folder
+    async with _locks.setdefault(folder, asyncio.Lock()):
+        if not _in_use[folder]:
+            # What an earlier start wrote there must not warm or break this one.
+            await reset(folder, commit)
+        _in_use[folder] += 1
+    try:
+        yield folder
+    finally:
+        _in_use[folder] -= 1
 
 
 @asynccontextmanager
@@ -216,8 +225,8 @@ async def _ask(port: int, path: str) -> int:
 
 
 def clear_leftovers(workspace: Workspace) -> int:
-    """Before a run goes on after a crash: end the processes it left, remove its arms' data; how many it ended."""
+    """Before a run goes on after a crash: end the processes it left, remove its arms' copies; how many it ended."""
     ended = end_leftovers(workspace.processes)
-    for folder in (workspace.data / "arms").glob("*"):
+    for folder in (*(workspace.data / "arms").glob("*"), *(workspace.data / "snapshots").glob("*")):
         shutil.rmtree(folder, ignore_errors=True)
     return ended

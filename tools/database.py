@@ -27,6 +27,7 @@ from tools.postgres import (
     seal_pristine,
     stop_server,
 )
+from tools.snapshot import copy_file
 from tools.workspace import Workspace
 
 SEED_S, MIGRATE_S = 1800.0, 600.0
@@ -187,24 +188,6 @@ async def _migrate(workspace: Workspace, copy: DataCopy, workdir: Path, arm_name
     line = await _run_logged(workspace, place, command, copy.folder.parent.name + "-migrate", MIGRATE_S)
     if line:
         raise InstrumentError(f"arm {arm_name}: database, migrate: {line}")
-
-
-def copy_file(source: str, target: str) -> None:
-    """Copy a file inside the kernel: where the file system can, the copy shares its blocks until one is written."""
-    with open(source, "rb") as reader, open(target, "wb") as writer:  # noqa: PTH123  shutil gives plain names
-        left = os.fstat(reader.fileno()).st_size
-        try:
-            while left > 0:
-                done = os.copy_file_range(reader.fileno(), writer.fileno(), left)
-                if done == 0:
-                    break
-                left -= done
-        except OSError:
-            reader.seek(0)
-            writer.seek(0)
-            writer.truncate()
-            shutil.copyfileobj(reader, writer, 1 << 20)
-    shutil.copymode(source, target)
 
 
 def _prefix(workspace: Workspace) -> str:

@@ -146,9 +146,22 @@ async def test_two_arms_at_once_share_nothing(tmp_path: Path) -> None:
         start_arm(workspace, workspace.base_commit, "candidate", worktree=work) as second,
     ):
         assert first.port != second.port and first.data.folder != second.data.folder
-        assert (first.workdir, second.workdir) == (base, work)
+        assert first.workdir == base and second.workdir not in (base, work)
         assert [(await _get(arm, "/"))["version"] for arm in (first, second)] == [1, 2]
-    assert "2" in (work / "server.py").read_text(), "a given worktree is never reset"
+        await _get(second, "/litter")
+        assert (second.workdir / "litter.txt").exists()
+    assert '"version": 2' in (work / "server.py").read_text(), "a given worktree is never reset"
+    assert not (work / "litter.txt").exists() and not second.workdir.exists()
+
+
+async def test_arms_of_one_version_may_start_together(tmp_path: Path) -> None:
+    workspace = await _workspace(tmp_path)
+
+    async def version() -> int:
+        async with start_arm(workspace, workspace.base_commit, "base") as arm:
+            return int((await _get(arm, "/"))["version"])
+
+    assert await asyncio.gather(*(version() for _ in range(4))) == [1, 1, 1, 1]
 
 
 async def test_a_command_runs_beside_an_arm(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from target_repo import PYTHON, make_workspace
 
 from perfcrew.errors import InstrumentError, UserError
-from tools.database import DataCopy, close_databases, copy_data, copy_file, prepare_pristine
+from tools.database import DataCopy, close_databases, copy_data, prepare_pristine
 from tools.git import worktree_of
 from tools.postgres import connect, find_programs, find_server, list_databases, stop_server
+from tools.snapshot import copy_file
 from tools.workspace import Workspace
 
 SEED = """
@@ -117,6 +118,9 @@ def test_copy_file_keeps_content_and_mode(tmp_path: Path) -> None:
     copy_file(str(source), str(tmp_path / "target"))
     assert (tmp_path / "target").read_bytes() == source.read_bytes()
     assert (tmp_path / "target").stat().st_mode == source.stat().st_mode
+    assert (tmp_path / "target").stat().st_mtime_ns == source.stat().st_mtime_ns, "so that byte code stays valid"
+    os.mkfifo(tmp_path / "pipe")
+    copy_file(str(tmp_path / "pipe"), str(tmp_path / "no-pipe"))
     (tmp_path / "empty").touch()
     copy_file(str(tmp_path / "empty"), str(tmp_path / "also-empty"))
     assert (tmp_path / "also-empty").read_bytes() == b""
