@@ -12,12 +12,18 @@ from pydantic import ValidationError
 from agents.crew import Crew, Tier
 from perfcrew.errors import BudgetExhausted, InstrumentError, PerfcrewError, ToolError
 from perfcrew.llm.base import Message, Reply, Request, Text, ToolCall, ToolResult, ToolSpec
+from perfcrew.llm.models import find
+from perfcrew.llm.tokens import TokenGauge
 from perfcrew.records.base import Record, Role
 from perfcrew.records.evidence import Evidence
 from tools.tool import Tool, ToolOutput, explain
 
 A = TypeVar("A", bound=Record)
 ANSWER = "answer"
+MAX_TOKENS = 16_000
+"""Most tokens of one reply."""
+WINDOW_SHARE = 0.9
+"""Part of a model's context window that a conversation may fill; the rest is for errors of the estimate."""
 GRACE_TURNS = 2
 """Turns that an agent gets for its best answer after a limit was reached."""
 
@@ -83,21 +89,21 @@ async def converse(
     specs = (*(tool.spec for tool in agent.tools), _answer_spec(agent.answer))
     talk = _Conversation(agent, crew, lane, check, [Message(role="user", blocks=(Text(text=brief),))])
     limit, last_call = min(agent.turns, crew.limits.turns), False
+    gauge, model = TokenGauge(crew.count), crew.models[agent.tier]
     for turn in range(limit + GRACE_TURNS):
-        spent = crew.budget.exceeded()
+        spent = crew.budget.exceeded() or _too_long(gauge, model, system, talk.messages, specs)
         if (spent or turn >= limit) and not last_call:
             talk.say(f"Stop here: {spent or f'{limit} turns are used'}. Call `{ANSWER}` now with the best you have.")
             last_call, limit = True, turn
         if turn >= limit + GRACE_TURNS:
             break
-        request = Request(
-            model=crew.models[agent.tier], system=system, messages=tuple(talk.messages), tools=specs, max_tokens=16000
-        )
+        request = Request(model=model, system=system, messages=tuple(talk.messages), tools=specs, max_tokens=MAX_TOKENS)
         answered_before = crew.journal.has(lane, f"turn-{turn}", "reply")
         try:
             reply = await crew.journal.reply(lane, turn, request, partial(crew.llm.complete, request))
         except BudgetExhausted as error:
             raise AgentFailed(f"{agent.role}: {error}") from error
+        gauge.learn(request, reply.usage)
         if not answered_before:
             crew.budget.charge(reply, role=agent.role)
         crew.tell("turn", reply.text.strip().split("\n")[0][:160], role=agent.role, figures=_spent(crew, turn))
@@ -105,6 +111,18 @@ async def converse(
         if answer is not None:
             return Answered(answer, tuple(talk.evidence), tuple(talk.stale))
     raise AgentFailed(f"{agent.role} gave no valid answer ({crew.budget.exceeded() or f'{limit} turns'})")
+
+
+def _too_long(
+    gauge: TokenGauge, model: str, system: str, messages: list[Message], specs: tuple[ToolSpec, ...]
+) -> str | None:
+    """Why the conversation must end before it outgrows the model's context window; None while there is room."""
+    known = find(model)
+    if known is None:
+        return None
+    request = Request(model=model, system=system, messages=tuple(messages), tools=specs)
+    tokens, window = gauge.estimate(request), known.context
+    return f"{tokens:,} of {window:,} tokens of context" if tokens + MAX_TOKENS > window * WINDOW_SHARE else None
 
 
 def _spent(crew: Crew, turn: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ from perfcrew.errors import LLMError
 from perfcrew.llm.base import LLM, Reply, Request
 from perfcrew.llm.budget import Budget
 from perfcrew.llm.journal import Journal
+from perfcrew.llm.tokens import Count, count_bytes
 from perfcrew.records.events import Event
 from tools.workspace import Workspace
 
@@ -37,6 +38,8 @@ class Crew:
     budget: Budget
     watch: Callable[[Event], None]
     limits: Limits = field(default_factory=Limits)
+    count: Count = count_bytes
+    """Counts tokens of a text, for estimates before a call."""
 
     def within(self, workspace: Workspace) -> "Crew":
         """The same crew at work somewhere else, such as in the coder's worktree."""

@@ -20,6 +20,7 @@ from perfcrew.llm.budget import Budget
 from perfcrew.llm.connect import connect
 from perfcrew.llm.journal import Journal, Recording
 from perfcrew.llm.limits import Limited
+from perfcrew.llm.tokens import count_bytes, load_tables
 from perfcrew.records.base import Record
 from perfcrew.records.events import Event
 from perfcrew.records.report import Report
@@ -164,6 +165,7 @@ async def assemble(manifest: Manifest, folder: Path, journal: Journal, settings:
     )
     for lane, reply in journal.replies():
         budget.charge(reply, role=lane.split("/")[2])
+    tables = await load_tables(settings.tiktoken_cache_dir) if settings.tiktoken_cache_dir else None
     crew = Crew(
         models={"strong": settings.model, "quick": settings.model_quick},
         llm=Absent() if journal.source else Routed(settings, budget, watch),
@@ -172,6 +174,7 @@ async def assemble(manifest: Manifest, folder: Path, journal: Journal, settings:
         budget=budget,
         watch=watch,
         limits=Limits(rounds=settings.max_rounds, attempts=settings.max_attempts, steps=settings.max_steps),
+        count=tables or count_bytes,
     )
     return Run(crew, manifest.repo)
 

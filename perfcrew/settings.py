@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """Most steps in one plan."""
     sandbox: Literal["auto", "off"] = "auto"
     """auto: confine target code and commands with bubblewrap where that works, and say so where not. off: never."""
+    tiktoken_cache_dir: Path | None = Field(default=None, validation_alias="TIKTOKEN_CACHE_DIR")
+    """Where tiktoken keeps its tables; with them, estimates of tokens before a call are closer. Nothing is fetched."""
     studio_repo: Path | None = None
     """Repository on which `langgraph dev` opens the recipe."""
     reply_timeout_s: float = Field(default=600.0, gt=0)

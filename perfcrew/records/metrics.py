@@ -27,7 +27,7 @@ _ALL = (
     Metric(name="http.bytes_per_response", unit="B", better="lower", basis="counted", title="bytes on the wire"),
     Metric(name="cpu.ms_per_request", unit="ms", better="lower", basis="timed", title="CPU time a request"),
     Metric(name="cpu.utilisation", unit="1", better="lower", basis="sampled", title="share of the server's cores"),
-    Metric(name="db.queries_per_request", unit="1", better="lower", basis="counted", title="database queries a request"),
+    Metric(name="db.queries_per_request", unit="1", better="lower", basis="counted", title="queries a request"),
     Metric(name="memory.peak_mb", unit="MB", better="lower", basis="sampled", title="peak memory (USS)"),
     Metric(name="memory.growth_kb_per_request", unit="kB", better="lower", basis="sampled", title="memory growth"),
     Metric(name="command.seconds", unit="s", better="lower", basis="timed", title="wall time of the command"),
