@@ -44,11 +44,13 @@ async def profile_cpu(
     program = _find_spy()
     pid = _python_pid(arm.pids())
     await warm_up(worker, arm.url, workload)
-    texts = []
+    texts: list[str] = []
+    pace: list[float] = []
     for mode in ("--gil", "--idle"):
         recording = asyncio.create_task(_record(workspace, program, pid, mode, seconds))
         try:
-            await worker.round(arm.url, workload, seconds=seconds + LEAD_S, seed=1)
+            seen = await worker.round(arm.url, workload, seconds=seconds + LEAD_S, seed=1)
+            pace.append(len(seen.requests) / seen.seconds)
             texts.append(await recording)
         finally:
             recording.cancel()
@@ -58,16 +60,22 @@ async def profile_cpu(
         raise InstrumentError(f"py-spy saw the server at work in {wall.total} samples only; raise the workload's users")
     raw: dict[str, Any] = {
         "workload": workload.name, "arm": arm.name, "commit": arm.commit, "seconds": seconds, "rate": RATE,
-        "root": root, "gil": texts[0], "wall": texts[1],
+        "root": root, "requests_per_s": pace, "gil": texts[0], "wall": texts[1],
     }  # fmt: skip
-    busy = gil.total / (seconds * RATE)
+    busy = gil.total / (max(1, round(seconds)) * RATE)
+    cpu_ms = 1000 * busy / max(pace[0], 1e-9)
     return Evidence(
         id=f"cpu@{workload.name}/{arm.name}",
         kind="cpu",
         title=_title(workload.name, arm.name, gil, busy),
-        digest=render_profile(workload.name, arm.name, gil, wall, busy),
+        digest=render_profile(workload.name, arm.name, gil, wall, busy, cpu_ms),
         artifact=workspace.artifacts.put_json(raw),
-        facts={"busy": busy, **_overall(gil, wall), **pack_rows("hot", hot_rows(gil, wall, busy))},
+        facts={
+            "busy": busy,
+            "cpu_ms": cpu_ms,
+            **_overall(gil, wall),
+            **pack_rows("hot", hot_rows(gil, wall, busy, cpu_ms)),
+        },
     )
 
 
@@ -119,11 +127,11 @@ async def _record(workspace: Workspace, program: str, pid: int, mode: str, secon
     return text
 
 
-def hot_rows(gil: Profile, wall: Profile, busy: float) -> list[Row]:
+def hot_rows(gil: Profile, wall: Profile, busy: float, cpu_ms: float) -> list[Row]:
     """The target's functions for detectors: shares of CPU and of requests' time, innermost own work first.
 
     `cpu_share` is of CPU samples, and `time_share` of one core's clock: the part of end-to-end time that a CPU-bound
-    request spends there.
+    request spends there. `cpu_ms` is Python's CPU time a request.
     """
     places = sorted(gil.own, key=lambda place: -gil.own[place].inner)[:TOP]
     places += [place for place in sorted(wall.own, key=lambda place: -wall.own[place].inner)[:5] if place not in places]
@@ -137,7 +145,8 @@ def hot_rows(gil: Profile, wall: Profile, busy: float) -> list[Row]:
         rows.append({
             "path": known.path, "name": known.name, "line": line,
             "cpu_share": inner, "cpu_total": _part(cpu.samples if cpu else 0, gil.total),
-            "time_share": inner * min(busy, 1.0), "serial_share": _part(_serial(gil, known), gil.total),
+            "time_share": inner * min(busy, 1.0), "ms": inner * cpu_ms,
+            "serial_share": _part(_serial(gil, known), gil.total),
             "wall_share": _part(clock.inner if clock else 0, wall.total),
             "loop_share": _part(wall.loop.get(place, 0), wall.loop_total),
             "loop_cpu_share": _part(gil.loop.get(place, 0), wall.loop_total),
@@ -156,6 +165,7 @@ def _overall(gil: Profile, wall: Profile) -> dict[str, float]:
         "serial_share": _part(serial, gil.total),
         "framework_share": _part(gil.without_own, gil.total),
         "database_share": _part(sum(hot.database for hot in gil.own.values()), gil.total),
+        "loop_database_share": _part(wall.loop_database, wall.loop_total),
         "pool_wait_share": _part(wall.pool_wait, wall.total),
     }
 
@@ -170,12 +180,12 @@ def _title(workload: str, arm: str, gil: Profile, busy: float) -> str:
     return f"{workload} on {arm}: Python busy {busy:.0%} of a core{where}"
 
 
-def render_profile(workload: str, arm: str, gil: Profile, wall: Profile, busy: float) -> str:
+def render_profile(workload: str, arm: str, gil: Profile, wall: Profile, busy: float, cpu_ms: float) -> str:
     """The digest: CPU by own function and by package, time by own function, the hottest stack."""
     overall = _overall(gil, wall)
     lines = [
         f"{workload} on {arm} under load, {gil.total} CPU and {wall.total} time samples at {RATE} Hz; Python held its "
-        f"lock {busy:.0%} of the time. Shares of CPU samples unless said otherwise.",
+        f"lock {busy:.0%} of the time, {cpu_ms:.1f} ms a request. Shares of CPU samples unless said otherwise.",
         f"in database libraries called by the target {overall['database_share']:.0%}, serialising "
         f"{overall['serial_share']:.0%}, framework without the target {overall['framework_share']:.0%}, requests "
         f"waiting for a pooled connection {overall['pool_wait_share']:.0%} of their time",
@@ -195,8 +205,11 @@ def render_profile(workload: str, arm: str, gil: Profile, wall: Profile, busy: f
         lines.append("Serialising on behalf of: " + _listed(gil.serialising, gil.total, 4))
     clock: dict[str, int] = {hot.place: hot.inner + hot.database for hot in wall.own.values()}
     lines.append("\nRequests' time, waiting included, by innermost own function: " + _listed(clock, wall.total, 6))
-    if wall.loop:
-        lines.append("Holding the event loop, share of its clock: " + _listed(wall.loop, wall.loop_total, 4))
+    if wall.loop or wall.loop_database:
+        lines.append(
+            f"Holding the event loop, share of its clock: database libraries "
+            f"{_part(wall.loop_database, wall.loop_total):.0%}; {_listed(wall.loop, wall.loop_total, 5)}"
+        )
     stack, count = gil.hottest
     lines.append(f"Hottest stack ({_part(count, gil.total):.0%}): {stack}")
     return "\n".join(lines)

@@ -22,9 +22,9 @@ COMPRESSIBLE_BYTES = 10_000
 """A smaller response gains little from compression."""
 COMPRESSED_SHARE = 0.6
 """What gzip must make of a response, at most, to be worth it."""
-HOT_SHARE = 0.15
-"""CPU share of one function of the target's, without database libraries below it."""
-SERIAL_SHARE = 0.15
+HOT_SHARE, HOT_MS = 0.05, 3.0
+"""CPU share and milliseconds a request of one function of the target's, without database libraries below it: both,
+because in an application that does little something always has the largest share of it."""
 BLOCKED_MS = 50.0
 """Milliseconds for which a request holds the event loop at one place."""
 LOOP_SHARE = 0.10
@@ -143,43 +143,61 @@ def find_slow_query(item: Evidence) -> Iterator[Finding]:
 
 
 def find_held_loop(item: Evidence) -> Iterator[Finding]:
-    """A request that holds the event loop, so that no other moves."""
-    for row in unpack_rows(item.facts, "blocked"):
-        if number(row, "ms") < BLOCKED_MS or number(row, "share") < MIN_SHARE:
+    """Requests that hold the event loop, so that no other moves: one finding an endpoint, with its worst places."""
+    for endpoint, rows in _grouped(unpack_rows(item.facts, "blocked"), "endpoint").items():
+        held, share = sum(number(row, "ms") for row in rows), sum(number(row, "share") for row in rows)
+        if held < BLOCKED_MS or share < MIN_SHARE:
             continue
+        rows.sort(key=lambda row: -number(row, "ms"))
+        places = ", ".join(f"{text(row, 'site')} ({number(row, 'ms'):.0f} ms)" for row in rows[:3])
         claim = (
-            f"{text(row, 'endpoint')} holds the event loop for {number(row, 'ms'):.0f} ms of its "
-            f"{number(row, 'of_ms'):.0f} ms at {text(row, 'site')}; no other request moves meanwhile"
+            f"{endpoint} holds the event loop for {held:.0f} ms of its {number(rows[0], 'of_ms'):.0f} ms; no other "
+            f"request moves meanwhile; most at {places}"
         )
-        yield _finding(
-            "blocking_call",
-            _place(text(row, "site"), endpoint=text(row, "endpoint")),
-            claim,
-            item,
-            number(row, "share"),
-        )
+        place = _place(text(rows[0], "site"), endpoint=endpoint).model_copy(update={"symbol": None})
+        yield _finding("blocking_call", place, claim, item, share)
+
+
+def _grouped(rows: Iterable[Row], name: str) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(text(row, name), []).append(row)
+    return groups
 
 
 def find_missing_index(item: Evidence) -> Iterator[Finding]:
-    """A query that reads a big table from end to end where an index would do, tried where that was possible."""
-    for row in unpack_rows(item.facts, "plan"):
-        if not text(row, "index") or number(row, "share") < MIN_SHARE:
+    """Queries that read a big table from end to end where an index would do: one finding a table and leading column."""
+    wanted = [row for row in unpack_rows(item.facts, "plan") if text(row, "index") and not _useless(row)]
+    for lead, rows in _grouped(wanted, "lead").items():
+        share = sum(number(row, "share") for row in rows)
+        if share < MIN_SHARE:
             continue
-        before, after = number(row, "ms"), number(row, "after_ms")
-        tried = row.get("after_ms") is not None
-        if tried and (not number(row, "index_used") or after >= INDEX_GAIN * before):
-            continue
-        trial = f"; tried on a copy: {before:.2f} → {after:.2f} ms" if tried else ""
+        rows.sort(key=lambda row: -number(row, "share"))
+        queries = "; ".join(f"{text(row, 'id')} {_trial(row)}" for row in rows)
+        candidates = ", ".join(dict.fromkeys(text(row, "index") for row in rows))
         claim = (
-            f"{text(row, 'id')} reads all {number(row, 'scanned'):,.0f} rows of {text(row, 'table')} in "
-            f"{text(row, 'endpoint')}; candidate {text(row, 'index')}{trial}"
+            f"all {number(rows[0], 'scanned'):,.0f} rows of {text(rows[0], 'table')} are read by {queries}: "
+            f"{share:.0%} of the workload's time in the driver. Candidates (one may serve several): {candidates}"
         )
-        place = _place(text(row, "site"), endpoint=text(row, "endpoint"), fingerprint=text(row, "id"))
-        yield _finding("missing_index", place, claim, item, number(row, "share"))
+        place = _place(text(rows[0], "site"), endpoint=text(rows[0], "endpoint")).model_copy(update={"symbol": lead})
+        yield _finding("missing_index", place, claim, item, share)
+
+
+def _useless(row: Row) -> bool:
+    """Tried, and not used or no gain."""
+    if row.get("after_ms") is None:
+        return False
+    return not number(row, "index_used") or number(row, "after_ms") >= INDEX_GAIN * number(row, "ms")
+
+
+def _trial(row: Row) -> str:
+    if row.get("after_ms") is None:
+        return f"({number(row, 'ms'):.2f} ms)"
+    return f"({number(row, 'ms'):.2f} → {number(row, 'after_ms'):.2f} ms with an index on a copy)"
 
 
 def find_payload(item: Evidence) -> Iterator[Finding]:
-    """Large responses, and responses that could be compressed and are not."""
+    """Large responses, those that could be compressed and are not, those sent again though unchanged."""
     for row in unpack_rows(item.facts, "response"):
         plain, wire, packed = (number(row, name) for name in ("identity", "wire", "gzip"))
         endpoint = text(row, "endpoint")
@@ -188,6 +206,11 @@ def find_payload(item: Evidence) -> Iterator[Finding]:
         if plain >= LARGE_RESPONSE_BYTES:
             claim = f"{endpoint} answers with {plain:,.0f} B ({wire:,.0f} B on the wire)"
             yield _finding("large_payload", Place(endpoint=endpoint), claim, item, None)
+        if row.get("revalidates") == 0 and plain >= COMPRESSIBLE_BYTES:
+            claim = (
+                f"{endpoint} gives a validator ({text(row, 'validator')}) but sends all of an unchanged answer again"
+            )
+            yield _finding("cache_miss", Place(endpoint=endpoint), claim, item, None)
         plainly = text(row, "encoding") in ("identity", "")
         if plainly and plain >= COMPRESSIBLE_BYTES and packed <= COMPRESSED_SHARE * plain:
             claim = (
@@ -209,24 +232,22 @@ def find_leak(item: Evidence) -> Iterator[Finding]:
 def find_hot_path(item: Evidence) -> Iterator[Finding]:
     """Functions of the target's that compute for a large share of the CPU time."""
     for row in unpack_rows(item.facts, "hot"):
-        share = number(row, "cpu_share")
-        if share < HOT_SHARE:
+        share, ms = number(row, "cpu_share"), number(row, "ms")
+        if share < HOT_SHARE or ms < HOT_MS:
             continue
         serial = number(row, "serial_share") >= share / 2
         what = "serialising below it" if serial else "its own work and libraries below it"
-        claim = f"{_site(row)} takes {share:.0%} of the CPU time ({what})"
+        claim = f"{_site(row)} takes {ms:.1f} ms of CPU a request, {share:.0%} of all ({what})"
         yield _finding("serialisation" if serial else "cpu_hot_path", _place(_site(row)), claim, item,
                        number(row, "time_share"))  # fmt: skip
 
 
 def find_serialisation(item: Evidence) -> Iterator[Finding]:
     """Serialising that no function of the target's calls: the framework does it with what handlers return."""
-    share = number(item.facts, "serial_share")
+    share, cpu_ms = number(item.facts, "serial_share"), number(item.facts, "cpu_ms")
     named = sum(number(row, "serial_share") for row in unpack_rows(item.facts, "hot"))
-    if share - named >= SERIAL_SHARE:
-        claim = (
-            f"turning results into JSON takes {share:.0%} of the CPU time, {share - named:.0%} in the framework itself"
-        )
+    if share - named >= HOT_SHARE and (share - named) * cpu_ms >= HOT_MS:
+        claim = f"turning results into JSON takes {share:.0%} of CPU time, {share - named:.0%} in the framework itself"
         time_share = (share - named) * min(number(item.facts, "busy"), 1.0)
         yield _finding("serialisation", Place(), claim, item, time_share)
 
@@ -237,7 +258,10 @@ def find_blocking_wait(item: Evidence) -> Iterator[Finding]:
         held, computing = number(row, "loop_share"), number(row, "loop_cpu_share")
         if held < LOOP_SHARE or computing > held / 2:
             continue
-        claim = f"{_site(row)} holds the event loop for {held:.0%} of its clock, computing for {computing:.0%}"
+        claim = (
+            f"{_site(row)} holds the event loop for {held:.0%} of its clock, only {computing:.0%} of it in Python "
+            "code: it waits or runs native code there while no other request moves"
+        )
         yield _finding("blocking_call", _place(_site(row)), claim, item, held)
 
 

@@ -124,7 +124,8 @@ def _explain_one(
     found |= {"plan": seen.plan, "ms": seen.ms, "rows": seen.rows, "scanned": seen.scanned}
     if seen.candidate is None:
         return found
-    found |= {"table": seen.candidate.table, "index": seen.candidate.ddl}
+    lead = f"{seen.candidate.table}({seen.candidate.columns[0]})"
+    found |= {"table": seen.candidate.table, "index": seen.candidate.ddl, "lead": lead}
     if found["share"] < TRIAL_SHARE and seen.ms < TRIAL_MS:
         return found
     try:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 _FRAME = re.compile(r"^(?P<name>.+) \((?P<file>.+?)(?::(?P<line>\d+))?\)$")
-_FOREIGN = re.compile(r"(?:site-packages|dist-packages|lib/python3\.\d+|lib/python3)/(?P<rest>.+)$")
+_FOREIGN = re.compile(r"^.*(?:/(?:site|dist)-packages|/lib/python3(?:\.\d+)?)/(?P<rest>.+)$")
+_ANONYMOUS = re.compile(r"(?:(?:\.<locals>)?(?:^|\.)<(?:listcomp|dictcomp|setcomp|genexpr|lambda)>)+$")
 _NOT_OWN = ("site-packages", "dist-packages", ".venv", "venv", "node_modules")
 DATABASE = ("sqlalchemy", "psycopg", "psycopg2", "psycopg_pool", "sqlite3", "aiosqlite", "asyncpg", "pymysql")
 _DATABASE_PATHS = ("django/db/",)
@@ -65,11 +66,13 @@ class Hot:
     database: int = 0
     """Samples in which it is the innermost own frame, inside a database library."""
     lines: Counter[int] = field(default_factory=Counter)
+    outer: Counter[int] = field(default_factory=Counter)
+    """Lines that call on, where it is not the innermost."""
 
     @property
     def line(self) -> int:
         """Its busiest line."""
-        return self.lines.most_common(1)[0][0] if self.lines else 0
+        return (self.lines or self.outer).most_common(1)[0][0]
 
     @property
     def place(self) -> str:
@@ -91,7 +94,9 @@ class Profile:
     without_own: int = 0
     pool_wait: int = 0
     loop: Counter[str] = field(default_factory=Counter)
-    """Own functions that run inside an event loop's thread, which no other request can use meanwhile."""
+    """Own functions that run in an event loop's thread outside database libraries: no other request moves meanwhile."""
+    loop_database: int = 0
+    """Samples of database libraries in an event loop's thread."""
     loop_total: int = 0
     """Samples of event loops' threads, idle ones included."""
     hottest: tuple[str, int] = ("", 0)
@@ -104,7 +109,11 @@ def parse_stacks(text: str, root: str) -> list[tuple[list[Frame], int]]:
         head, _, count = line.rpartition(" ")
         if not count.isdigit():
             continue
-        frames = [frame for part in head.split(";") if (frame := _parse_frame(part, root)) is not None]
+        frames: list[Frame] = []
+        for part in head.split(";"):
+            frame = _parse_frame(part, root)
+            if frame is not None:
+                frames.append(_named(frame, frames[-1] if frames else None))
         if frames:
             stacks.append((frames, int(count)))
     return stacks
@@ -120,6 +129,16 @@ def _parse_frame(text: str, root: str) -> Frame | None:
         return Frame(match["name"], inside, line, True)
     foreign = _FOREIGN.search(file)
     return Frame(match["name"], foreign["rest"] if foreign else file, line, False)
+
+
+def _named(frame: Frame, caller: Frame | None) -> Frame:
+    """A comprehension or lambda counts as the function that it stands in."""
+    name = _ANONYMOUS.sub("", frame.name)
+    if name == frame.name:
+        return frame
+    if not name and caller is not None and caller.path == frame.path:
+        name = caller.name
+    return Frame(name or frame.name, frame.path, frame.line, frame.own)
 
 
 def _is(frame: Frame, table: Iterable[tuple[str, str | Sequence[str] | None]]) -> bool:
@@ -179,6 +198,7 @@ def _sum_own(profile: Profile, frames: Sequence[Frame], count: int, on_loop: boo
     for place, frame in own.items():
         hot = profile.own.setdefault(place, Hot(frame.path, frame.name))
         hot.samples += count
+        hot.outer[frame.line] += count
     serialising = [frame for frame in part if _is(frame, _SERIAL)]
     innermost = max((at for at, frame in enumerate(part) if frame.own), default=None)
     if innermost is None:
@@ -189,15 +209,17 @@ def _sum_own(profile: Profile, frames: Sequence[Frame], count: int, on_loop: boo
     hot = profile.own[part[innermost].place]
     hot.lines[part[innermost].line] += count
     below = part[innermost + 1 :]
-    if in_database(below):
+    inside = in_database(below)
+    if inside:
         hot.database += count
+        profile.loop_database += count if on_loop else 0
     else:
         hot.inner += count
     if any(_is(frame, _SERIAL) for frame in below):
         profile.serialising[hot.place.split(":")[0] + " " + hot.name] += count
     if _is(frames[-1], _WAITS) and any(frame.path.startswith(_POOLS) for frame in below):
         profile.pool_wait += count
-    if on_loop:
+    if on_loop and not inside:
         profile.loop[part[innermost].place] += count
 
 

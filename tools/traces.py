@@ -132,7 +132,8 @@ class Endpoint:
 def loop_times(statements: Sequence[Line]) -> dict[tuple[str, str], float]:
     """For each statement and place of one request: its driver time and its part of the time between calls.
 
-    The gaps between a repeated statement's first and last call are split evenly over the calls made in that span.
+    The gaps between the first and last call of a loop are split evenly over the calls made in that span. A statement
+    that comes a few times only is no loop: what lies between its calls is other work.
     """
     groups: dict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in statements:
@@ -143,7 +144,7 @@ def loop_times(statements: Sequence[Line]) -> dict[tuple[str, str], float]:
         start, end = calls[0]["at"], max(call["at"] + call["ms"] for call in calls)
         within = [line for line in statements if start <= line["at"] <= end]
         gaps = max(0.0, end - start - sum(line["ms"] for line in within))
-        times[key] = own + (gaps * len(calls) / len(within) if len(calls) > 1 else 0.0)
+        times[key] = own + (gaps * len(calls) / len(within) if len(calls) >= N_PLUS_ONE_CALLS else 0.0)
     return times
 
 
