@@ -94,9 +94,12 @@ def run_outcome(final: Verdict | None) -> RunOutcome:
 def describe(effect: Effect) -> str:
     """An effect in words: `P95 from 1,240 ms to 101 ms (12.3 times better, 10.9 to 13.9)`."""
     title = METRICS[effect.metric].title
-    change = f"{title} from {_figure(effect.base)} to {_figure(effect.candidate)} {effect.unit}".replace(" 1 (", " (")
+    if effect.unit == "1":
+        change = f"{title} from {effect.base:.2%} to {effect.candidate:.2%}"
+    else:
+        change = f"{title} from {_figure(effect.base)} to {_figure(effect.candidate)} {effect.unit}"
     if effect.metric == "http.error_rate":
-        return f"{title} from {effect.base:.2%} to {effect.candidate:.2%}"
+        return change
     if effect.exact:
         return f"{change} (counted)"
     low, high = effect.ratio_low, effect.ratio_high
