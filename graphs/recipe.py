@@ -107,15 +107,7 @@ def _add_nodes(graph: StateGraph[RunState, Run, RunState, RunState], works: Work
     )
     for name, title, role, work, group in nodes:
         graph.add_node(name, node(name, title, role, work, group=group, context=context))
-    graph.add_node(
-        "intake", node("intake", "Prepare clone, environment, data and tests", None, works.intake, context=context)
-    )
     graph.add_node("baseline_join", join(BASELINE_BRANCHES, works.merge, context=context), defer=True)
-    graph.add_node(
-        "architect", node("architect", "Rank bottlenecks and plan", "architect", works.design, context=context)
-    )
-    graph.add_node("approval", node("approval", "Ask for approval", None, works.approve, context=context))
-    graph.add_node("coder", node("coder", "Implement step by step", "coder", works.implement, context=context))
     graph.add_node("validation_join", join(VALIDATION_BRANCHES, context=context), defer=True)
     graph.add_node("report", works.deliver(context))
 
