@@ -91,7 +91,7 @@ def share_improved(protocol: Protocol, speedup: float, runs: int, metrics: tuple
 
 @pytest.mark.parametrize("protocol", [QUICK, FULL], ids=["quick", "full"])
 def test_equal_arms_are_called_improved_in_at_most_1_of_100(protocol: Protocol) -> None:
-    assert share_improved(protocol, 1.0, 600, DECISIVE_TIMED["http"], seed=11) <= 0.01
+    assert share_improved(protocol, 1.0, 500, DECISIVE_TIMED["http"], seed=11) <= 0.01
 
 
 @pytest.mark.parametrize(

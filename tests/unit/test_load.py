@@ -1,8 +1,8 @@
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from small_server import Answer, serve
 
 from perfcrew.artifacts import Artifacts
@@ -13,16 +13,19 @@ from tools import generator
 from tools.load import LoadWorker, measure_load, split_cores, tell_failures, warm_up
 from tools.workspace import Workspace
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("load")
     target = Target.model_validate(
         {"target": {"name": "t", "start": "x"}, "workload": [{"name": "w", "request": [{"path": "/"}]}]}
     )
-    return Workspace("run", tmp_path, tmp_path, target, "c" * 40, Artifacts(tmp_path / "artifacts"), "machine")
+    return Workspace("run", folder, folder, target, "c" * 40, Artifacts(folder / "artifacts"), "machine")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def worker(workspace: Workspace) -> AsyncIterator[LoadWorker]:
     async with LoadWorker.start(workspace) as started:
         yield started
@@ -186,7 +189,7 @@ async def test_a_generator_that_ended_is_an_instrument_error(workspace: Workspac
             await worker.round("http://127.0.0.1:1", workload(), seconds=0.1, seed=1)
 
 
-def test_cores_are_split_as_far_as_there_are_enough() -> None:
+async def test_cores_are_split_as_far_as_there_are_enough() -> None:
     arms, generator = split_cores()
     assert arms and len(generator) == 1
     assert not arms & generator or arms == generator
