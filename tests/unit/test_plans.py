@@ -1,0 +1,139 @@
+"""What plans say, and which index a query would want."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from perfcrew.errors import ToolError
+from tools.explain import to_driver
+from tools.explain_postgres import positional
+from tools.plans import (
+    Candidate,
+    bind,
+    covered,
+    find_candidate,
+    parse_select,
+    postgres_scans,
+    render_postgres,
+    sqlite_scans,
+)
+
+COLUMNS = {"books": ("id", "author_id", "title", "year", "order"), "authors": ("id", "name")}
+
+
+@pytest.mark.parametrize(
+    ("sql", "alias", "columns"),
+    [
+        ("SELECT * FROM books WHERE author_id = ?", "books", ("author_id",)),
+        ("SELECT * FROM books b WHERE ? = b.author_id ORDER BY b.year DESC LIMIT ?", "b", ("author_id", "year")),
+        ("SELECT * FROM books WHERE author_id IN (?, ?) AND year > ? ORDER BY title", "books", ("author_id", "year")),
+        ("SELECT * FROM books WHERE year BETWEEN ? AND ?", "books", ("year",)),
+        ("SELECT * FROM authors a JOIN books b ON b.author_id = a.id WHERE a.name = ?", "b", ("author_id",)),
+        ("SELECT * FROM authors a JOIN books b ON b.author_id = a.id WHERE a.name = ?", "a", ("id", "name")),
+        ("SELECT * FROM books WHERE author_id = %(a)s AND title = %(t)s", "books", ("author_id", "title")),
+        ("SELECT * FROM books WHERE author_id = $1", "books", ("author_id",)),
+        ("SELECT count(*) FROM books", "books", None),
+        ("SELECT * FROM books WHERE lower(title) = ?", "books", None),
+        ("SELECT * FROM books WHERE title LIKE '%x'", "books", None),
+        ("UPDATE books SET title = ? WHERE author_id = ?", "books", None),
+    ],
+)
+def test_candidate(sql: str, alias: str, columns: tuple[str, ...] | None) -> None:
+    found = find_candidate(sql, "sqlite", alias, COLUMNS)
+    assert (found.columns if found else None) == columns
+
+
+def test_a_column_that_two_tables_have_is_not_guessed() -> None:
+    assert find_candidate("SELECT * FROM books, authors WHERE id = ?", "sqlite", "books", COLUMNS) is None
+
+
+def test_ddl_quotes_what_needs_it() -> None:
+    assert Candidate("books", ("author_id", "order")).ddl == (
+        'CREATE INDEX ix_books_author_id_order ON books (author_id, "order")'
+    )
+
+
+def test_an_index_that_begins_alike_covers() -> None:
+    wanted = Candidate("books", ("author_id", "year"))
+    assert covered(wanted, {"a": ("author_id", "year", "title")})
+    assert not covered(wanted, {"a": ("author_id",), "b": ("year", "author_id")})
+
+
+@pytest.mark.parametrize(
+    ("step", "tables"),
+    [
+        ("SCAN books", ["books"]),
+        ("  SCAN b USING INDEX ix_b", ["b"]),
+        ("SCAN TABLE books AS b", ["b"]),
+        ("SEARCH books USING INDEX ix (author_id=?)", []),
+        ("SCAN CONSTANT ROW", []),
+        ("USE TEMP B-TREE FOR ORDER BY", []),
+    ],
+)
+def test_sqlite_scans(step: str, tables: list[str]) -> None:
+    assert [scan.table for scan in sqlite_scans([step])] == tables
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM books", "SELECT 1; DROP TABLE books", "nonsense ((", "PRAGMA journal_mode", "",
+        "WITH x AS (DELETE FROM books RETURNING id) SELECT * FROM x", "SELECT pg_read_file('/etc/passwd')",
+        "SELECT set_config('a', 'b', false)", "SELECT * INTO copy FROM books", "COPY books TO '/tmp/x'",
+    ],
+)  # fmt: skip
+def test_only_reading_statements_pass(sql: str) -> None:
+    with pytest.raises(ToolError):
+        parse_select(sql, "postgresql")
+
+
+def test_reading_statements_pass() -> None:
+    parse_select("WITH x AS (SELECT 1 AS a) SELECT a FROM x UNION SELECT lower('B')", "postgresql")
+
+
+def plan(**more: Any) -> dict[str, Any]:
+    node = {"Node Type": "Seq Scan", "Relation Name": "books", "Alias": "b", "Plan Rows": 5, "Actual Rows": 10,
+            "Actual Loops": 2, "Actual Total Time": 3.0, "Rows Removed by Filter": 9990,
+            "Filter": "(year > 1)"}  # fmt: skip
+    return {"Node Type": "Sort", "Plan Rows": 5, "Actual Rows": 1000, "Actual Loops": 1, "Actual Total Time": 7.0,
+            "Sort Space Type": "Disk", "Plans": [{**node, **more}]}  # fmt: skip
+
+
+def test_postgres_scans_that_throw_most_away() -> None:
+    (scan,) = postgres_scans(plan())
+    assert (scan.table, scan.rows, scan.kept) == ("b", 20_000, 20)
+    assert postgres_scans(plan(**{"Rows Removed by Filter": 5})) == []
+    assert postgres_scans(plan(**{"Rows Removed by Filter": 400})) == []
+    assert postgres_scans(plan(**{"Actual Rows": 9000})) == []
+
+
+def test_postgres_plan_tells_estimates_spills_and_waste() -> None:
+    sort, scan = render_postgres(plan())
+    assert sort == "Sort: 7.00 ms, 1000 rows × 1 loops (estimated 5), SPILLS TO DISK"
+    assert scan == "  Seq Scan books: 6.00 ms, 10 rows × 2 loops, 9990 rows thrown away by (year > 1)"
+
+
+def test_recorded_parameters_are_bound_again() -> None:
+    assert bind({"date": "2025-01-01", "at": {"datetime": "2025-01-01T00:00:00"}, "n": {"Decimal": "1.50"}}) == {
+        "date": "2025-01-01",
+        "at": datetime(2025, 1, 1),
+        "n": Decimal("1.50"),
+    }
+    assert bind([1, "a", None]) == [1, "a", None]
+    assert bind(None) == []
+    for lost in ({"cut": "long"}, {"other": "Json"}):
+        with pytest.raises(ValueError, match="could not be recorded"):
+            bind([lost])
+
+
+def test_placeholders_as_drivers_want_them() -> None:
+    assert positional("a = $1 AND b LIKE '%x' AND c = $2", [1, 2]) == (
+        "a = %(p1)s AND b LIKE '%%x' AND c = %(p2)s",
+        {"p1": 1, "p2": 2},
+    )
+    assert positional("a = %(x)s", {"x": 1}) == ("a = %(x)s", {"x": 1})
+    assert to_driver("a = ? AND b LIKE '%x'", [1], "postgresql") == ("a = %s AND b LIKE '%%x'", [1])
+    assert to_driver("a = :n AND b::text = 'x'", {"n": 1}, "postgresql") == ("a = %(n)s AND b::text = 'x'", {"n": 1})
+    assert to_driver("a = ?", [1], "sqlite") == ("a = ?", [1])

@@ -1,0 +1,84 @@
+"""Trace lines read and summed up."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.requests import Asked
+from tools.traces import Trace, loop_times, match_requests, read_trace, sum_up, to_rows
+
+
+def statement(name: str, at: float, ms: float = 1.0, params: str = "p", site: str = "a.py:1 f") -> dict[str, Any]:
+    return {"id": name, "at": at, "ms": ms, "rows": 2, "params": params, "site": site, "via": ""}
+
+
+def request(path: str = "/a", number: int = 0, **more: Any) -> dict[str, Any]:
+    line = {
+        "kind": "request", "number": number, "method": "GET", "path": path, "query": "", "route": None, "status": 200,
+        "ms": 100.0, "bytes": 10, "dropped": 0, "background": 0, "ended": float(number), "statements": [],
+    }  # fmt: skip
+    return {**line, **more}
+
+
+def asked(path: str, **more: Any) -> Asked:
+    return Asked("GET", path, f"GET {path.partition('?')[0]}", **more)
+
+
+def test_reads_all_processes_in_order_and_skips_torn_lines(tmp_path: Path) -> None:
+    text = {"kind": "statement", "id": "q:1", "fingerprint": "SELECT ?", "sql": "SELECT 1", "params": [], "many": False}
+    late, early = request("/late", 0, ended=2.0), request("/early", 0, ended=1.0)
+    blocked = {"kind": "blocked", "number": 0, "site": "a.py:3 f", "ms": 60.0}
+    (tmp_path / "1.jsonl").write_text("\n".join(map(json.dumps, (text, late, blocked))) + '\n{"kind": "requ')
+    (tmp_path / "2.jsonl").write_text(json.dumps(early) + "\n" + json.dumps({**blocked, "number": 7}))
+    trace = read_trace(tmp_path)
+    assert [line["path"] for line in trace.requests] == ["/early", "/late"]
+    assert [line["blocked"] for line in trace.requests] == [[], [{"site": "a.py:3 f", "ms": 60.0}]]
+    assert trace.texts["q:1"]["samples"] == [{"sql": "SELECT 1", "params": [], "many": False}]
+
+
+def test_matching_leaves_out_warm_up_and_readiness_probes() -> None:
+    lines = [{**request("/a", number), "blocked": []} for number in range(5)]
+    lines += [{**request("/b c", number, query="x=%41"), "blocked": []} for number in range(5, 7)]
+    pairs = match_requests([asked("/a"), asked("/b%20c?x=A")], lines, passes=1)
+    assert [line["number"] for _, line in pairs] == [4, 6]
+    pairs = match_requests([asked("/a")], lines, passes=2)
+    assert [line["number"] for _, line in pairs] == [3, 4]
+
+
+def test_a_loop_costs_its_calls_and_the_gaps_between_them() -> None:
+    # Five calls of 1 ms, 10 ms apart, one other statement among them: gaps of 36 - 2 = 34 ms over six calls.
+    calls = [statement("q:loop", at) for at in (0, 10, 20, 30, 40)]
+    times = loop_times(sorted([*calls, statement("q:other", 5, 2.0)], key=lambda line: line["at"]))
+    assert times["q:loop", "a.py:1 f"] == pytest.approx(5 + (41 - 7) * 5 / 6)
+    assert times["q:other", "a.py:1 f"] == 2.0
+
+
+def test_few_calls_are_no_loop() -> None:
+    assert loop_times([statement("q:1", 0), statement("q:1", 90)]) == {("q:1", "a.py:1 f"): 2.0}
+
+
+def test_sums_up_by_endpoint_and_tells_n_plus_one_from_repetition() -> None:
+    loop = [statement("q:n", at, params=str(at)) for at in range(10)]
+    again = [statement("q:same", at + 0.5) for at in range(6)]
+    heavy = {**request(route="/a/{id}", statements=[*loop, *again]), "blocked": [{"site": "a.py:9 g", "ms": 60.0}]}
+    light = {**request("/b", ms=25.0, statements=[statement("q:one", 0)]), "blocked": []}
+    endpoints = sum_up([(asked("/a"), heavy), (asked("/b", weight=4, template=1), light)])
+    assert [(item.name, item.queries, item.share) for item in endpoints] == [
+        ("GET /a/{id}", 16, 0.5),
+        ("GET /b", 1, 0.5),
+    ]
+    groups = {group.id: group for endpoint in endpoints for group in endpoint.groups}
+    assert groups["q:n"].n_plus_one and not groups["q:n"].repeated
+    assert groups["q:same"].repeated and not groups["q:same"].n_plus_one
+    assert not groups["q:one"].n_plus_one and not groups["q:one"].repeated
+    rows = to_rows(endpoints, {"q:n": {"fingerprint": "SELECT ?"}})
+    assert rows["blocked"] == [
+        {"endpoint": "GET /a/{id}", "site": "a.py:9 g", "ms": 60.0, "of_ms": 100.0, "share": 0.3}
+    ]
+    assert next(row for row in rows["statement"] if row["id"] == "q:n")["sql"] == "SELECT ?"
+
+
+def test_an_empty_folder_is_an_empty_trace(tmp_path: Path) -> None:
+    assert read_trace(tmp_path) == Trace()
