@@ -15,7 +15,7 @@ from pathlib import Path
 from perfcrew.errors import InstrumentError, UserError
 from tools.environment import prepare_environment
 from tools.git import worktree_of
-from tools.launch import Place, link_packages, run_at
+from tools.launch import Place, link_packages, network_for, run_at
 from tools.lease import locked, quiet_lease
 from tools.postgres import (
     Server,
@@ -134,8 +134,7 @@ async def _seed(workspace: Workspace, folder: Path, url: str) -> None:
 
 async def _run_logged(workspace: Workspace, place: Place, command: str, name: str, timeout: float) -> str:
     """Run a command into a log; a line about its failure, or nothing."""
-    network = "host" if place.database_url.startswith("postgresql") else "none"
-    done = await run_at(workspace, place, command, timeout=timeout, network=network)  # type: ignore[arg-type]
+    done = await run_at(workspace, place, command, timeout=timeout, network=network_for(place.database_url))
     log = workspace.logs / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(f"$ {command}\n{done.out}{done.err}[exit {done.code}]\n")

@@ -5,7 +5,7 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,9 +73,22 @@ def prepare_launch(
         UserError: the command holds an unknown placeholder or an open quote.
     """
     place.scratch.mkdir(parents=True, exist_ok=True)
-    known = {**placeholders(workspace, place), **(extra or {})}
-    sandbox = confine(workspace, place, network=network, template=template)
-    return Launch(fill(template, known), place.workdir, variables(workspace, place, known, sandbox), sandbox)
+    known = _Asked({**placeholders(workspace, place), **(extra or {})})
+    argv = fill(template, known)
+    sandbox = confine(workspace, place, network=network, named=known.names)
+    return Launch(argv, place.workdir, variables(workspace, place, known, sandbox), sandbox)
+
+
+class _Asked(dict[str, str]):
+    """Placeholders that remember which of them were used."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return super().__getitem__(name)
 
 
 async def run_at(
@@ -149,15 +162,17 @@ def variables(
     return values
 
 
-def confine(workspace: Workspace, place: Place, *, network: Literal["none", "host"], template: str = "") -> Sandbox:
+def confine(
+    workspace: Workspace, place: Place, *, network: Literal["none", "host"], named: Collection[str] = ()
+) -> Sandbox:
     """The sandbox of a place: its own folders writable, interpreter and packages readable, the description masked.
 
     `{case}` and `{uv}` can be read by commands that name them, and by no other.
     """
     readable = [place.env, *runtime_folders(place.env)]
-    if "{case}" in template:
+    if "case" in named:
         readable.append(workspace.config_folder.resolve())
-    if "{uv}" in template:
+    if "uv" in named:
         readable.append(Path(find_uv()))
     if place.trace is not None:
         readable.append(INJECT)
@@ -220,6 +235,11 @@ def link_packages(env: Path, workdir: Path) -> None:
             link.unlink()
         if not link.exists() and link.parent.is_dir():
             link.symlink_to(folder)
+
+
+def network_for(database_url: str) -> Literal["none", "host"]:
+    """What network a command gets that serves nobody: the machine's only where its database is a server there."""
+    return "host" if database_url.startswith("postgresql") else "none"
 
 
 def free_port() -> int:
