@@ -6,7 +6,6 @@ none comes within 50 ms. It works for any loop, as it uses nothing but `call_soo
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 import time
@@ -24,7 +23,8 @@ _watched: set[int] = set()
 
 def watch() -> None:
     """Watch the running loop from its first request on."""
-    running = asyncio.get_running_loop()
+    # Whoever serves requests on a loop has imported asyncio; who does not must not be made to.
+    running = sys.modules["asyncio"].get_running_loop()
     if id(running) in _watched:
         return
     _watched.add(id(running))

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
 
 from . import loop
 from .record import RequestTrace, current, guarded
@@ -179,7 +178,7 @@ def _note_rule() -> None:
 
 
 def _begin_django(request: Any) -> RequestTrace:
-    return RequestTrace(request.method, unquote(request.path), request.META.get("QUERY_STRING", ""))
+    return RequestTrace(request.method, request.path, request.META.get("QUERY_STRING", ""))
 
 
 def _end_django(trace: RequestTrace, request: Any, response: Any) -> None:

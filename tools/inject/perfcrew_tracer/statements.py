@@ -149,6 +149,13 @@ def _hook_sqlite(module: Any) -> None:
         def cursor(self, factory: Any = cursor_class) -> Any:
             return super().cursor(factory)
 
+        # From Python 3.11 on these make their cursor without asking `cursor`.
+        def execute(self, *arguments: Any) -> Any:
+            return self.cursor().execute(*arguments)
+
+        def executemany(self, *arguments: Any) -> Any:
+            return self.cursor().executemany(*arguments)
+
     connect = module.connect
 
     @functools.wraps(connect)
