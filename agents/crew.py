@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from perfcrew.errors import LLMError
 from perfcrew.llm.base import LLM, Reply, Request
@@ -26,12 +26,20 @@ class Limits:
     """Turns of one conversation."""
 
 
+class Answerer(LLM, Protocol):
+    """A model that holds connections."""
+
+    async def aclose(self) -> None:
+        """Close them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Crew:
     """The runtime context of the graph. Never part of its state."""
 
     models: Mapping[Tier, str]
-    llm: LLM
+    llm: Answerer
     """Answers requests for any of `models`."""
     journal: Journal
     workspace: Workspace
@@ -63,3 +71,6 @@ class Absent:
             LLMError: always.
         """
         raise LLMError(f"{request.model} was asked although a recording stands in for it")
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""

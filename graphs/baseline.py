@@ -17,7 +17,7 @@ from tools.cpu import profile_cpu
 from tools.detectors import detect, measured_shares
 from tools.duel import NOISE, Duel, run_duel
 from tools.explain import explain_queries
-from tools.git import checkout
+from tools.git import worktree_of
 from tools.knowledge import GraphSummary, build_graph, describe_paths, merge_measurements
 from tools.lease import quiet_lease
 from tools.load import LoadWorker, measure_load
@@ -185,9 +185,7 @@ async def snapshot(state: RunState, crew: Crew) -> Update:
 
     async def build() -> GraphSummary:
         async with quiet_lease(workspace):
-            folder = workspace.worktrees / state["base"]
-            await checkout(workspace.clone, state["base"], folder)
-            return await build_graph(workspace, folder)
+            return await build_graph(workspace, await worktree_of(workspace, state["base"]))
 
     graph = await crew.journal.effect(lane, "graph", GraphSummary, build, asked=state["base"])
     brief = brief_snapshot(state["request"], workspace.target, graph.digest, "")

@@ -1,6 +1,7 @@
 """The engine that every way in calls: start or resume a run, and get its report."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,9 @@ from perfcrew.records.base import Record
 from perfcrew.records.events import Event
 from perfcrew.records.report import Report
 from perfcrew.records.work import Plan, RecipeRequest
-from perfcrew.settings import Settings
+from perfcrew.settings import Settings, installer_variables
+from tools.arm import clear_leftovers
+from tools.database import close_databases
 from tools.git import clone, inspect_repo
 from tools.machine import describe_machine, machine_digest
 from tools.target import load_target
@@ -78,14 +81,8 @@ async def run(options: RunOptions, *, settings: Settings, watch: Watch, approve:
         PerfcrewError: the run could not go on; it is resumable by its id.
     """
     manifest, folder = await prepare(options, settings)
-    async with open_checkpoints(folder) as checkpoints:
-        journal = open_journal(manifest, folder)
-        try:
-            context = await assemble(manifest, folder, journal, settings, watch)
-            graph = build(checkpoints)
-            state = await _drive(graph, manifest, context, approve)
-        finally:
-            journal.close()
+    async with open_checkpoints(folder) as checkpoints, at_work(manifest, folder, settings, watch) as context:
+        state = await _drive(build(checkpoints), manifest, context, approve)
     report = state["report"]
     if report is None:
         raise PerfcrewError("the graph ended without a report")
@@ -129,6 +126,22 @@ async def prepare(options: RunOptions, settings: Settings) -> tuple[Manifest, Pa
     return manifest, folder
 
 
+@asynccontextmanager
+async def at_work(manifest: Manifest, folder: Path, settings: Settings, watch: Watch) -> AsyncIterator[Run]:
+    """The context of a run, for as long as it is at work; nothing that it started outlives it."""
+    journal = open_journal(manifest, folder)
+    try:
+        context = await assemble(manifest, folder, journal, settings, watch)
+        try:
+            yield context
+        finally:
+            await context.crew.llm.aclose()
+            if not manifest.frozen:
+                await close_databases(context.crew.workspace)
+    finally:
+        journal.close()
+
+
 def open_journal(manifest: Manifest, folder: Path) -> Journal:
     """The run's journal, with the recording behind it when one stands in."""
     source = Recording(manifest.replay, frozen=manifest.frozen) if manifest.replay else None
@@ -154,8 +167,11 @@ async def assemble(manifest: Manifest, folder: Path, journal: Journal, settings:
         quick=manifest.quick,
         protected=(*target.protected, *target.target.setup_inputs),
         config_folder=config.resolve().parent,
+        config_path=config.resolve(),
+        installers=installer_variables(),
     )
-    if not manifest.frozen and not workspace.clone.exists():
+    if not manifest.frozen:
+        clear_leftovers(workspace)
         await clone(manifest.repo, workspace.clone)
     budget = Budget(
         turns=settings.budget_turns,
@@ -185,6 +201,7 @@ class Routed:
     def __init__(self, settings: Settings, budget: Budget, watch: Watch) -> None:
         self._settings, self._budget, self._watch = settings, budget, watch
         self._clients: dict[str, LLM] = {}
+        self._adapters: list[Any] = []
         for model in {settings.model, settings.model_quick}:
             self._clients[model] = self._connect(model)
 
@@ -198,11 +215,17 @@ class Routed:
             openai_base_url=settings.openai_base_url,
             timeout=settings.reply_timeout_s,
         )
+        self._adapters.append(client)
         return Limited(client, self._budget, watch=self._watch)
 
     async def complete(self, request: Request) -> Reply:
         """Answer through the model's client."""
         return await self._clients[request.model].complete(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for adapter in self._adapters:
+            await adapter.aclose()
 
 
 async def _drive(graph: Recipe, manifest: Manifest, context: Run, approve: Approve | None) -> RunState:

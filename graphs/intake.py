@@ -6,7 +6,7 @@ from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Card
 from tools.database import prepare_pristine
 from tools.environment import prepare_environment
-from tools.git import checkout
+from tools.git import worktree_of
 from tools.lease import quiet_lease
 from tools.sandbox import available, describe
 from tools.target_tests import run_tests
@@ -18,7 +18,7 @@ async def intake(state: RunState, crew: Crew) -> Update:
 
     async def prepare() -> str:
         async with quiet_lease(workspace):
-            await checkout(workspace.clone, base, workspace.worktrees / base)
+            await worktree_of(workspace, base)
             crew.tell("note", "preparing the target's environment", phase="intake")
             await prepare_environment(workspace)
             if workspace.target.database:

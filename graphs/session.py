@@ -10,7 +10,7 @@ from graphs.baseline import baseline, join_baseline, snapshot
 from graphs.checkpoints import open_checkpoints
 from graphs.conclusion import deliver, judge
 from graphs.design import design
-from graphs.engine import RunOptions, Watch, assemble, open_journal, prepare, save_report
+from graphs.engine import RunOptions, Watch, at_work, prepare, save_report
 from graphs.implementation import implement
 from graphs.intake import intake
 from graphs.phase import Run, Work, node
@@ -62,25 +62,20 @@ async def run_orders(
     """
     manifest, folder = await prepare(options, settings)
     report: Report | None = None
-    async with open_checkpoints(folder) as checkpoints:
-        journal = open_journal(manifest, folder)
-        try:
-            context = await assemble(manifest, folder, journal, settings, watch)
-            config: Any = {"configurable": {"thread_id": manifest.run_id}}
-            for order in orders:
-                graph = _phase(order).compile(checkpointer=checkpoints)
-                known = (await graph.aget_state(config)).values
-                state = cast(RunState, known) if known else start(manifest.request, manifest.base)
-                context.go_on_from(state["phases"])
-                _admit(order, state)
-                given = _with_words(state, order, first=not known)
-                await graph.ainvoke(given, config, context=context, durability="sync")
-                state = cast(RunState, (await graph.aget_state(config)).values)
-                report = state["report"]
-                if report is not None:
-                    told(Done(order, state, report))
-        finally:
-            journal.close()
+    async with open_checkpoints(folder) as checkpoints, at_work(manifest, folder, settings, watch) as context:
+        config: Any = {"configurable": {"thread_id": manifest.run_id}}
+        for order in orders:
+            graph = _phase(order).compile(checkpointer=checkpoints)
+            known = (await graph.aget_state(config)).values
+            state = cast(RunState, known) if known else start(manifest.request, manifest.base)
+            context.go_on_from(state["phases"])
+            _admit(order, state)
+            given = _with_words(state, order, first=not known)
+            await graph.ainvoke(given, config, context=context, durability="sync")
+            state = cast(RunState, (await graph.aget_state(config)).values)
+            report = state["report"]
+            if report is not None:
+                told(Done(order, state, report))
     if report is None:
         raise UserError("there is no command to run")
     save_report(folder, report)

@@ -136,6 +136,17 @@ def _refuse_unknown() -> None:
             raise UserError(f"{name} in {where}: no such setting{hint}")
 
 
+def installer_variables() -> dict[str, str]:
+    """What package installers need of the environment when a target is set up: proxies, indexes, certificates."""
+    names = (
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CERT", "UV_INDEX_URL",
+        "UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_SYSTEM_CERTS", "NPM_CONFIG_REGISTRY",
+        "NPM_CONFIG_CAFILE",
+    )  # fmt: skip
+    return {name: value for name, value in os.environ.items() if name.upper() in names and value}  # noqa: TID251
+
+
 def example() -> str:
     """The text of `.env.example`: every setting with its meaning and its default, commented out."""
     lines = [

@@ -35,6 +35,7 @@ GUARDS = (
 )
 """What no win may make worse, unless the target says otherwise."""
 
+_SHARES = ("http.error_rate", "cpu.utilisation")
 _TYPICAL = ("http.p50_ms", "command.seconds")
 
 
@@ -94,7 +95,7 @@ def run_outcome(final: Verdict | None) -> RunOutcome:
 def describe(effect: Effect) -> str:
     """An effect in words: `P95 from 1,240 ms to 101 ms (12.3 times better, 10.9 to 13.9)`."""
     title = METRICS[effect.metric].title
-    if effect.unit == "1":
+    if effect.metric in _SHARES:
         change = f"{title} from {effect.base:.2%} to {effect.candidate:.2%}"
     else:
         change = f"{title} from {_figure(effect.base)} to {_figure(effect.candidate)} {effect.unit}"

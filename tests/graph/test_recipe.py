@@ -72,8 +72,8 @@ class Bodies:
 def _plan(number: int) -> Plan:
     step = PlanStep(
         id=f"fix:{number}", title=f"step {number}", findings=("f",), layer="database", hypothesis="h",
-        metric="http.p95_ms", workload="w", predicted_ratio=2, impact="high", effort="low", risk="low", side_effects="", rollback="",
-        monitoring="", test_strategy="",
+        metric="http.p95_ms", workload="w", predicted_ratio=2, impact="high", effort="low", risk="low",
+        side_effects="", rollback="", monitoring="", test_strategy="",
     )  # fmt: skip
     criteria = (Criterion(metric="http.p95_ms", workload="w", comparison="improve_by", value=2),)
     return Plan(round=number, summary="s", steps=(step,), criteria=criteria, risks="", rollback="")
