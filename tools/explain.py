@@ -27,10 +27,6 @@ from tools.workspace import Workspace
 
 MAX_QUERIES = 12
 MAX_SHOWN_PLAN = 8
-TRIAL_SHARE = 0.01
-"""An index is tried for queries with at least this share of the workload's time, …"""
-TRIAL_MS = 0.5
-"""… or that take this long."""
 
 
 async def explain_queries(workspace: Workspace, queries: Evidence, *, arm_name: str) -> Evidence:
@@ -126,8 +122,6 @@ def _explain_one(
         return found
     lead = f"{seen.candidate.table}({seen.candidate.columns[0]})"
     found |= {"table": seen.candidate.table, "index": seen.candidate.ddl, "lead": lead}
-    if found["share"] < TRIAL_SHARE and seen.ms < TRIAL_MS:
-        return found
     try:
         after_ms, after_plan = copy.try_index(sql, params, seen.candidate)
     except Exception as error:  # noqa: BLE001  a driver's errors share no base; the plan stands without its trial

@@ -112,7 +112,8 @@ class SqliteCopy:
     def try_index(self, sql: str, params: Any, candidate: Candidate) -> tuple[float, list[str]]:
         """Create the index, time the query and show its plan, and drop the index."""
         with closing(self._connection.cursor()) as cursor:
-            cursor.execute(candidate.ddl)
+            with self._limited():
+                cursor.execute(candidate.ddl)
             try:
                 return self.run(sql, params)[0], self.explain(sql, params)
             finally:

@@ -149,8 +149,8 @@ def loop_times(statements: Sequence[Line]) -> dict[tuple[str, str], float]:
 
 
 def _groups(lines: Sequence[Line]) -> list[Group]:
+    """Statements by place, summed over an endpoint's requests and divided by their number at the end."""
     groups: dict[tuple[str, str], Group] = {}
-    count = len(lines)
     for request in lines:
         loops = loop_times(request["statements"])
         calls: dict[tuple[str, str], list[Line]] = defaultdict(list)
@@ -158,14 +158,19 @@ def _groups(lines: Sequence[Line]) -> list[Group]:
             calls[statement["id"], statement["site"]].append(statement)
         for key, made in calls.items():
             group = groups.setdefault(key, Group(key[0], key[1], made[0]["via"]))
-            group.calls += len(made) / count
+            group.calls += len(made)
             group.max_calls = max(group.max_calls, len(made))
-            group.ms += sum(call["ms"] for call in made) / count
-            group.loop_ms += loops[key] / count
-            group.distinct += len({call["params"] for call in made}) / count
+            group.ms += sum(call["ms"] for call in made)
+            group.loop_ms += loops[key]
+            group.distinct += len({call["params"] for call in made})
             rows = [call["rows"] for call in made if call["rows"] is not None]
             if rows:
-                group.rows = (group.rows or 0.0) + sum(rows) / count
+                group.rows = (group.rows or 0.0) + sum(rows)
+    for group in groups.values():
+        group.calls, group.ms, group.loop_ms, group.distinct = (
+            total / len(lines) for total in (group.calls, group.ms, group.loop_ms, group.distinct)
+        )
+        group.rows = None if group.rows is None else group.rows / len(lines)
     return sorted(groups.values(), key=lambda group: -group.loop_ms)
 
 
