@@ -98,7 +98,8 @@ def describe(effect: Effect) -> str:
     if effect.metric in _SHARES:
         change = f"{title} from {effect.base:.2%} to {effect.candidate:.2%}"
     else:
-        change = f"{title} from {_figure(effect.base)} to {_figure(effect.candidate)} {effect.unit}"
+        unit = "" if effect.unit == "1" else f" {effect.unit}"
+        change = f"{title} from {_figure(effect.base)} to {_figure(effect.candidate)}{unit}"
     if effect.metric == "http.error_rate":
         return change
     if effect.exact:
