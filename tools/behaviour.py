@@ -1,5 +1,6 @@
 """Does the candidate answer as the base does? Both run on equal data and are asked the same in the same order."""
 
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -88,7 +89,9 @@ async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool) -> list
             found.append(await pair.compare(f"same answers: {workload.name}", [asked], volatile))
             reading += [item for item in asked if item.method == "GET"]
     if reading:
-        some = [reading[index * len(reading) // MAX_AT_ONCE] for index in range(MAX_AT_ONCE)]
+        step = max(1, len(reading) // MAX_AT_ONCE)
+        # In turn, so that different requests meet.
+        some = list(itertools.islice(itertools.cycle(reading[::step]), MAX_AT_ONCE))
         found.append(await pair.compare_at_once("same answers, several at once", some, volatile))
     for workload in target.workload:
         if held_out and workload.kind == "http" and workload.held_out is not None:
