@@ -1,5 +1,6 @@
 """Plans, table sizes and index trials on a run's own copy of an SQLite database."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -97,6 +98,7 @@ class SqliteCopy:
 
     def look(self, sql: str, params: Any, tables: dict[str, Table]) -> Explained:
         """Plan and time of one query, and the index that it would want."""
+        sql, params = as_sqlite(sql, params)
         with self.reading():
             plan = self.explain(sql, params)
             ms, rows = self.run(sql, params)
@@ -111,6 +113,7 @@ class SqliteCopy:
 
     def try_index(self, sql: str, params: Any, candidate: Candidate) -> tuple[float, list[str]]:
         """Create the index, time the query and show its plan, and drop the index."""
+        sql, params = as_sqlite(sql, params)
         with closing(self._connection.cursor()) as cursor:
             with self._limited():
                 cursor.execute(candidate.ddl)
@@ -118,3 +121,13 @@ class SqliteCopy:
                 return self.run(sql, params)[0], self.explain(sql, params)
             finally:
                 cursor.execute(f'DROP INDEX "{candidate.name}"')
+
+
+def as_sqlite(sql: str, params: Any) -> tuple[str, Any]:
+    """Django's placeholders as SQLite's own; everything else stays as it is."""
+    if isinstance(params, dict):
+        named = re.sub(r"%\((\w+)\)s", r":\1", sql)
+        return (sql if named == sql else named.replace("%%", "%")), params
+    if params and "?" not in sql and len(re.findall(r"(?<!%)%s", sql)) == len(params):
+        return re.sub(r"(?<!%)%s", "?", sql).replace("%%", "%"), params
+    return sql, params

@@ -1,6 +1,8 @@
 """Plans and index trials on a private PostgreSQL server: the copy is read, tried on, and left as it was."""
 
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,11 @@ from tools.database import close_databases, copy_data
 from tools.explain import explain_queries, explain_query
 from tools.explain_postgres import PostgresCopy
 from tools.facts import pack_rows, unpack_rows
+from tools.launch import INJECT
 from tools.plans import Candidate
 from tools.postgres import find_programs
+from tools.process import run
+from tools.traces import read_trace
 from tools.workspace import Workspace
 
 SEED = """
@@ -104,6 +109,70 @@ async def test_a_trial_leaves_no_index(workspace: Workspace) -> None:
     finally:
         copy.close()
         await data.drop()
+
+
+ASKING = """
+import asyncio, json, os, sys
+import psycopg
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+URL = os.environ["DATABASE_URL"]
+app = Flask(__name__)
+
+
+@app.route("/raw")
+def raw():
+    with psycopg.connect(URL) as connection:
+        return {"rows": len(connection.execute("SELECT id FROM authors WHERE id < %s", (4,)).fetchall())}
+
+
+@app.route("/alchemy")
+def alchemy():
+    with create_engine(URL.replace("postgresql:", "postgresql+psycopg:")).connect() as connection:
+        return {"rows": len(connection.execute(text("SELECT id FROM authors WHERE id < :n"), {"n": 5}).all())}
+
+
+@app.route("/async")
+def awaited():
+    async def ask():
+        async with await psycopg.AsyncConnection.connect(URL) as connection:
+            return await (await connection.execute("SELECT id FROM authors WHERE id = ANY(%s)", ([1, 2],))).fetchall()
+    return {"rows": len(asyncio.run(ask()))}
+
+
+client = app.test_client()
+print(json.dumps([client.get(path).get_json() for path in ("/raw", "/alchemy", "/async")]))
+"""
+
+
+async def test_the_tracer_sees_each_statement_of_psycopg_once(workspace: Workspace, tmp_path: Path) -> None:
+    data = await copy_data(workspace, "traced", workspace.folder)
+    (tmp_path / "asking.py").write_text(ASKING)
+    environment = {
+        "PATH": os.defpath, "PYTHONPATH": str(INJECT), "PERFCREW_TRACE": str(tmp_path / "trace"),
+        "DATABASE_URL": data.url,
+    }  # fmt: skip
+    try:
+        done = await run([sys.executable, "asking.py"], cwd=tmp_path, environment=environment, timeout=60)
+    finally:
+        await data.drop()
+    assert done.out.strip() == '[{"rows": 3}, {"rows": 4}, {"rows": 2}]', done.err
+    trace = read_trace(tmp_path / "trace")
+    seen = {
+        line["path"]: [
+            (trace.texts[item["id"]]["fingerprint"], item["rows"])
+            for item in line["statements"]
+            if "authors" in trace.texts[item["id"]]["fingerprint"]
+        ]
+        for line in trace.requests
+    }
+    compared = "SELECT id FROM authors WHERE id < ?"
+    assert seen == {
+        "/raw": [(compared, 3)],
+        "/alchemy": [(compared, 4)],
+        "/async": [("SELECT id FROM authors WHERE id = ANY(?)", 2)],
+    }
 
 
 async def test_models_read_only(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ import pytest
 from perfcrew.errors import ToolError
 from tools.explain import to_driver
 from tools.explain_postgres import positional
+from tools.explain_sqlite import as_sqlite
 from tools.plans import (
     Candidate,
     bind,
@@ -136,4 +137,7 @@ def test_placeholders_as_drivers_want_them() -> None:
     assert positional("a = %(x)s", {"x": 1}) == ("a = %(x)s", {"x": 1})
     assert to_driver("a = ? AND b LIKE '%x'", [1], "postgresql") == ("a = %s AND b LIKE '%%x'", [1])
     assert to_driver("a = :n AND b::text = 'x'", {"n": 1}, "postgresql") == ("a = %(n)s AND b::text = 'x'", {"n": 1})
+    assert as_sqlite("a = %s AND b LIKE '%%x'", [1]) == ("a = ? AND b LIKE '%x'", [1])
+    assert as_sqlite("a = %(n)s", {"n": 1}) == ("a = :n", {"n": 1})
+    assert as_sqlite("a = ? AND b LIKE '%s'", [1]) == ("a = ? AND b LIKE '%s'", [1])
     assert to_driver("a = ?", [1], "sqlite") == ("a = ?", [1])
