@@ -11,7 +11,7 @@ from dashboard.config import Settings
 from dashboard.db import DbSession
 from dashboard.models import User
 
-KEY_ITERATIONS = 30_000
+KEY_ITERATIONS = 25_000
 
 
 async def current_user(session: DbSession, user_id: Annotated[int, Query(ge=1)]) -> User:

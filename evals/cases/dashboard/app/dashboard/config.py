@@ -18,7 +18,7 @@ class Settings:
     public_url: str = "http://localhost:8000"
     pool_size: int = 20
     pool_timeout_s: float = 10.0
-    feed_limit: int = 180
+    feed_limit: int = 130
     search_pace_s: float = 0.015
 
 

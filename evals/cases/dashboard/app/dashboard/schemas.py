@@ -18,7 +18,9 @@ class Person(BaseModel):
     name: str
     initials: str
     title: str
+    email: str
     avatar_url: str
+    profile_url: str
 
 
 class ProjectRef(BaseModel):
@@ -29,7 +31,11 @@ class ProjectRef(BaseModel):
     slug: str
     color: str
     client: str
+    status: str
+    icon_url: str
     url: str
+    board_url: str
+    api_url: str
 
 
 class Moment(BaseModel):

@@ -71,9 +71,9 @@ WIDGETS: tuple[tuple[str, str, Row], ...] = (
 class Scale:
     """How much demo data there is; `entries` is per active member."""
 
-    teams: int = 20
+    teams: int = 30
     members: int = 10
-    entries: int = 280
+    entries: int = 186
 
 
 class Seeder:
@@ -129,7 +129,7 @@ class Seeder:
         size = self.scale.members
         order = list(range(size))
         if team_id % 2 == 0:
-            order = order[1::2] + order[0::2]
+            order.reverse()
         for place in range(size):
             user_id = (team_id - 1) * size + place + 1
             first = FIRST_NAMES[(user_id * 7) % len(FIRST_NAMES)]
@@ -249,7 +249,7 @@ class Seeder:
             "project_id": project["id"],
             "kind": kind,
             "title": f"{pick.choice(VERBS[kind])} {subject}",
-            "summary": f"{pick.choice(DETAILS)} {pick.choice(DETAILS)}",
+            "summary": " ".join(pick.sample(DETAILS, 2)),
             "tags": pick.sample(TAGS, pick.randrange(1, 4)),
             "minutes": minutes,
             "rate_cents": rate,

@@ -34,7 +34,9 @@ def serialize_person(user: User) -> Person:
         name=user.name,
         initials=initials(user.name),
         title=user.title,
+        email=user.email,
         avatar_url=f"/static/avatars/{user.id % 24:02d}.svg",
+        profile_url=f"/people/{user.id}-{user.name.lower().replace(' ', '-')}",
     )
 
 
@@ -46,7 +48,11 @@ def serialize_project_ref(project: Project) -> ProjectRef:
         slug=project.slug,
         color=project.color,
         client=project.client,
+        status=project.status,
+        icon_url=f"/static/icons/project-{project.color.removeprefix('#')}.svg",
         url=f"/projects/{project.slug}",
+        board_url=f"/projects/{project.slug}/board",
+        api_url=f"/api/projects/{project.id}",
     )
 
 
@@ -90,7 +96,12 @@ def serialize_activity(
         amount=serialize_money(amount_of(activity), currency),
         points=activity.points,
         can=grants[f"activity.{activity.kind}"],
-        links={"self": f"/api/activity/{activity.id}", "project": f"/api/projects/{activity.project_id}"},
+        links={
+            "self": f"/api/activity/{activity.id}",
+            "page": f"/projects/{activity.project.slug}/activity/{activity.id}",
+            "comments": f"/projects/{activity.project.slug}/activity/{activity.id}#comments",
+            "project": f"/api/projects/{activity.project_id}",
+        },
     )
     return ActivityItem.model_validate(item.model_dump()).model_dump(mode="json")
 
@@ -111,7 +122,6 @@ def serialize_user(user: User) -> dict[str, Any]:
     """The signed-in user."""
     return {
         **serialize_person(user).model_dump(),
-        "email": user.email,
         "role": user.role,
         "team_id": user.team_id,
         "joined_at": user.joined_at.isoformat(),

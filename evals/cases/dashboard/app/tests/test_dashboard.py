@@ -135,7 +135,7 @@ def test_hidden_tiles_are_left_out(client):
 
 
 def test_views_are_on_record(client):
-    get(client, 3)
-    views = client.get("/api/views", params={"user_id": 3, "limit": 1}).json()["views"]
+    get(client, 22)
+    views = client.get("/api/views", params={"user_id": 22, "limit": 1}).json()["views"]
     assert views == [{"subject": "dashboard", "visit": 1, "at": "2025-06-30T12:00:00"}]
     assert client.get("/api/views", params={"user_id": 4}).json()["views"] == []

@@ -17,11 +17,11 @@ def test_leaderboards_of_other_teams_are_hidden(client):
 
 
 def test_work_moves_the_leaderboard(client):
-    body = {"project_id": 13, "title": "Big release", "kind": "deploy", "points": 50}
+    body = {"project_id": 25, "title": "Big release", "kind": "deploy", "points": 50}
     for _ in range(12):
-        assert client.post("/api/activity", params={"user_id": 17}, json=body).status_code == 201
-    standings = client.get("/api/teams/3/leaderboard", params={"user_id": 13}).json()["standings"]
-    assert standings[0]["person"]["id"] == 17
+        assert client.post("/api/activity", params={"user_id": 29}, json=body).status_code == 201
+    standings = client.get("/api/teams/5/leaderboard", params={"user_id": 26}).json()["standings"]
+    assert standings[0]["person"]["id"] == 29
 
 
 def test_own_projects_in_the_order_of_the_team(client, session):
