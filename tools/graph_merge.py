@@ -14,7 +14,7 @@ from tools.graph_store import GraphStore
 from tools.outline import Node
 from tools.outline.parts import Builder
 from tools.outline.sql import add_statement
-from tools.stacks import parse_stacks, sum_stacks
+from tools.stacks import is_idle, parse_stacks, request_part, sum_stacks
 
 _SITE = re.compile(r"(?P<path>.+):(?P<line>\d+)(?: (?P<name>.+))?")
 _VARIABLE = re.compile(r"\{[^}]*\}|<[^>]*>|:\w+")
@@ -109,7 +109,8 @@ def _merge_profile(store: GraphStore, artifacts: Artifacts, evidence: Evidence) 
         whole: Counter[str] = Counter()
         inner: Counter[str] = Counter()
         for frames, count in stacks:
-            own = [place for frame in frames if frame.own and (place := places.at(frame.path, frame.line, frame.name))]
+            part = [] if is_idle(frames) else request_part(frames)
+            own = [place for frame in part if frame.own and (place := places.at(frame.path, frame.line, frame.name))]
             whole.update(dict.fromkeys(own, count))
             inner.update({own[-1]: count} if own else {})
             for outer, called in pairwise(own):

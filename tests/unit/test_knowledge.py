@@ -23,7 +23,9 @@ PROFILE = f"""\
 {TASK};list_overdue (/arm/library/loans.py:LINE);fine_cents (/arm/library/fines.py:16);\
 open_days (/arm/library/calendar.py:40) 60
 {TASK};list_overdue (/arm/library/loans.py:LINE);count_open_loans (/arm/library/members.py:17) 20
-{TASK} 20
+{TASK};finalize_request (/env/lib/python3.11/site-packages/flask/app.py:880) 20
+process 7:"python";main (/arm/library/__main__.py:19);\
+poll (/env/lib/python3.11/site-packages/waitress/wasyncore.py:10) 50
 """
 
 
@@ -150,6 +152,7 @@ async def test_profiles_give_shares_and_calls_that_the_code_hides(workspace: Wor
     assert measures[f"function:{LIST}"] == {"cpu_share": 0.8, "wall_share": 0.8}
     assert measures["function:library.calendar.open_days"] == {"cpu_share": 0.6, "self_share": 0.6, "wall_share": 0.6}
     assert measures["function:library.members.count_open_loans"]["self_share"] == 0.2
+    assert "function:library.__main__.main" not in measures, "the server's own waiting is no work"
 
 
 async def test_paths_show_shares_and_counts_along_the_way(workspace: Workspace) -> None:
