@@ -112,7 +112,7 @@ def find_n_plus_one(item: Evidence) -> Iterator[Finding]:
             f"{endpoint} sends {text(row, 'id')} {number(row, 'calls'):g} times a request (up to "
             f"{number(row, 'max_calls'):g}) with different values, from {text(row, 'site')}: "
             f"{number(row, 'share'):.0%} of the workload's time in the driver, "
-            f"{number(row, 'loop_share'):.0%} with the gaps between calls"
+            f"{number(row, 'loop_share'):.0%} with the usual gaps between calls"
         )
         place = _place(text(row, "site"), endpoint=endpoint, fingerprint=text(row, "id"))
         yield _finding("n_plus_one", place, claim, item, number(row, "loop_share"))

@@ -218,7 +218,7 @@ def render_queries(workload: str, arm: str, endpoints: Sequence[Endpoint], trace
     """The digest: endpoints by their share of the workload's time, statements by their share of the endpoint's."""
     lines = [
         f"{workload} on {arm}, {len(traced.pairs)} requests one at a time, tracer attached: shares and counts, not "
-        f"latencies. Statements seen through {WATCHED}. `loop` adds the time between a statement's calls."
+        f"latencies. Statements seen through {WATCHED}. `loop` adds the usual gap between a statement's calls."
     ]
     lines += [f"! {text}" for text in list(dict.fromkeys(traced.unexpected))[:3]]
     left = MAX_STATEMENTS

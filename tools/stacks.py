@@ -132,8 +132,8 @@ def _parse_frame(text: str, root: str) -> Frame | None:
 
 
 def _named(frame: Frame, caller: Frame | None) -> Frame:
-    """A comprehension or lambda counts as the function that it stands in."""
-    name = _ANONYMOUS.sub("", frame.name)
+    """A comprehension or lambda counts as the function that it stands in; an inner function goes by its own name."""
+    name = _ANONYMOUS.sub("", frame.name).rpartition(".<locals>.")[2]
     if name == frame.name:
         return frame
     if not name and caller is not None and caller.path == frame.path:
@@ -144,8 +144,10 @@ def _named(frame: Frame, caller: Frame | None) -> Frame:
 def _is(frame: Frame, table: Iterable[tuple[str, str | Sequence[str] | None]]) -> bool:
     if frame.own:
         return False
+    # From Python 3.11 on names are qualified: `Condition.wait`.
+    name = frame.name.rpartition(".")[2]
     for path, names in table:
-        known = names is None or frame.name == names or (not isinstance(names, str) and frame.name in names)
+        known = names is None or name == names or (not isinstance(names, str) and name in names)
         if frame.path.startswith(path) and known:
             return True
     return False

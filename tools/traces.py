@@ -1,5 +1,6 @@
 """What the tracer wrote, read and summed up: pure functions of the trace's lines."""
 
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -95,7 +96,7 @@ class Group:
     max_calls: int = 0
     ms: float = 0.0
     loop_ms: float = 0.0
-    """Driver time and the time between its calls: what disappears if the loop around it does."""
+    """Driver time and the usual gaps between its calls: about what disappears if the loop around it does."""
     rows: float | None = None
     distinct: float = 0.0
     """Different parameter sets a request."""
@@ -130,10 +131,11 @@ class Endpoint:
 
 
 def loop_times(statements: Sequence[Line]) -> dict[tuple[str, str], float]:
-    """For each statement and place of one request: its driver time and its part of the time between calls.
+    """For each statement and place of one request: its driver time and, for a loop, the usual gap after each call.
 
-    The gaps between the first and last call of a loop are split evenly over the calls made in that span. A statement
-    that comes a few times only is no loop: what lies between its calls is other work.
+    The gap is the lower quartile of all gaps between neighbouring statements while the loop lasts: what the mapper
+    needs for each call, rather than other work that happens to be done in the same loop. A statement that comes a few
+    times only is no loop.
     """
     groups: dict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in statements:
@@ -141,11 +143,16 @@ def loop_times(statements: Sequence[Line]) -> dict[tuple[str, str], float]:
     times = {}
     for key, calls in groups.items():
         own = sum(call["ms"] for call in calls)
-        start, end = calls[0]["at"], max(call["at"] + call["ms"] for call in calls)
-        within = [line for line in statements if start <= line["at"] <= end]
-        gaps = max(0.0, end - start - sum(line["ms"] for line in within))
-        times[key] = own + (gaps * len(calls) / len(within) if len(calls) >= N_PLUS_ONE_CALLS else 0.0)
+        usual = _usual_gap(statements, calls) if len(calls) >= N_PLUS_ONE_CALLS else 0.0
+        times[key] = own + usual * len(calls)
     return times
+
+
+def _usual_gap(statements: Sequence[Line], calls: Sequence[Line]) -> float:
+    start, end = calls[0]["at"], calls[-1]["at"]
+    within = sorted((line for line in statements if start <= line["at"] <= end), key=lambda line: float(line["at"]))
+    gaps = sorted(max(0.0, after["at"] - before["at"] - before["ms"]) for before, after in itertools.pairwise(within))
+    return float(gaps[len(gaps) // 4])
 
 
 def _groups(lines: Sequence[Line]) -> list[Group]:

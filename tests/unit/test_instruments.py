@@ -21,6 +21,7 @@ from tools.facts import Row, unpack_rows
 from tools.load import LoadWorker
 from tools.payload import inspect_responses
 from tools.queries import count_queries, trace_queries
+from tools.target import load_target
 from tools.workspace import Workspace
 
 pytestmark = pytest.mark.app
@@ -209,6 +210,31 @@ async def test_a_runtime_without_python_is_refused(workspace: Workspace) -> None
 
     with pytest.raises(InstrumentError, match="no Python process"):
         await profile_cpu(workspace, Arm(), SHOP, seconds=1, worker=None)  # type: ignore[arg-type]
+
+
+async def test_all_are_silent_about_a_healthy_application(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[1] / "apps" / "healthy"
+    target, _ = load_target(folder, None)
+    files = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.glob("healthy/*.py")}
+    assert target.database is not None and target.database.seed is not None
+    described = {
+        "target": {"start": target.target.start.replace("{env}/bin/python", sys.executable), "ready": "/health"},
+        "database": {
+            **target.database.model_dump(),
+            "seed": target.database.seed.replace("{env}/bin/python", sys.executable),
+        },
+        "workload": target.workload,
+    }
+    healthy = await make_workspace(tmp_path, files, described, sandbox=False)
+    commit, workload = healthy.base_commit, healthy.target.primary
+    traced = await trace_queries(healthy, commit, workload, arm_name="base")
+    evidence = [traced, await explain_queries(healthy, traced, arm_name="base")]
+    async with LoadWorker.start(healthy) as worker, start_arm(healthy, commit, "base") as arm:
+        evidence.append(await inspect_responses(healthy, arm, workload))
+        evidence.append(await profile_cpu(healthy, arm, workload, seconds=1, worker=worker))
+    assert traced.facts["queries_per_request"] == 1.0
+    assert len(evidence) == 4
+    assert detect(evidence) == ()
 
 
 def test_nothing_is_left_behind(workspace: Workspace) -> None:

@@ -71,6 +71,18 @@ def test_idle_threads_do_not_count_and_waiting_requests_do() -> None:
     assert profile.own["v.py sleep"].inner == 20
 
 
+def test_qualified_names_are_known_as_well() -> None:
+    profile = summed(
+        f"{LOOP}EpollSelector.select ({LIB}/selectors.py:1) 500",
+        f"Thread._bootstrap ({LIB}/threading.py:9);"
+        f"WorkerThread.run ({LIB}/site-packages/anyio/_backends/_asyncio.py:9);"
+        f"Queue.get ({LIB}/queue.py:1);Condition.wait ({LIB}/threading.py:1) 400",
+        f"{LOOP}make_app.<locals>.view ({ROOT}/v.py:1);Model.model_dump ({LIB}/site-packages/pydantic/main.py:1) 7",
+    )
+    assert (profile.total, profile.loop_total) == (7, 507)
+    assert profile.serialising == {"v.py view": 7}
+
+
 def test_an_own_main_module_below_the_loop_is_no_request() -> None:
     assert summed(f"serve ({ROOT}/main.py:9);{LOOP}select ({LIB}/selectors.py:1) 99").total == 0
 

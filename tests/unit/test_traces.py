@@ -47,12 +47,18 @@ def test_matching_leaves_out_warm_up_and_readiness_probes() -> None:
     assert [line["number"] for _, line in pairs] == [3, 4]
 
 
-def test_a_loop_costs_its_calls_and_the_gaps_between_them() -> None:
-    # Five calls of 1 ms, 10 ms apart, one other statement among them: gaps of 36 - 2 = 34 ms over six calls.
+def test_a_loop_costs_its_calls_and_the_usual_gap_after_each() -> None:
+    # Five calls of 1 ms, 10 ms apart, another of 2 ms among them: gaps of 4, 3, 9, 9 and 9 ms, lower quartile 4.
     calls = [statement("q:loop", at) for at in (0, 10, 20, 30, 40)]
     times = loop_times(sorted([*calls, statement("q:other", 5, 2.0)], key=lambda line: line["at"]))
-    assert times["q:loop", "a.py:1 f"] == pytest.approx(5 + (41 - 7) * 5 / 6)
-    assert times["q:other", "a.py:1 f"] == 2.0
+    assert times == {("q:loop", "a.py:1 f"): 5 + 5 * 4, ("q:other", "a.py:1 f"): 2.0}
+
+
+def test_other_work_in_a_loop_is_not_charged_to_its_statements() -> None:
+    # Each turn sends two statements 0.5 ms apart, then computes for 50 ms.
+    pairs = [(turn * 53.0, turn * 53.0 + 1.5) for turn in range(8)]
+    lines = [statement(name, at) for pair in pairs for name, at in zip(("q:a", "q:b"), pair, strict=True)]
+    assert loop_times(lines)["q:a", "a.py:1 f"] == pytest.approx(8 * 1.5)
 
 
 def test_few_calls_are_no_loop() -> None:

@@ -26,6 +26,8 @@ MAX_SAMPLES = 3
 MAX_TEXT = 20_000
 MAX_KNOWN = 2000
 _FOREIGN = ("site-packages", "dist-packages", ".venv", "venv", "node_modules", "perfcrew_tracer")
+_NO_QUERIES = ("PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+"""Settings of a connection and bounds of transactions: they ask nothing of the data."""
 _ANONYMOUS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>")
 
 current: contextvars.ContextVar[RequestTrace | None] = contextvars.ContextVar("perfcrew_request", default=None)
@@ -152,6 +154,8 @@ def note_statement(sql: Any, params: Any, many: bool = False) -> StatementTrace 
         request.dropped += 1
         return None
     text = sql if isinstance(sql, str) else str(sql)
+    if text.lstrip()[:9].upper().startswith(_NO_QUERIES):
+        return None
     known = _texts.get(text)
     if known is None:
         known = fingerprint(text)
