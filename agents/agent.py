@@ -86,7 +86,7 @@ async def converse(
         AgentFailed: no answer within the limits, or the model refused.
         LLMError, ReplayMiss: no reply to be had.
     """
-    specs = (*(tool.spec for tool in agent.tools), _answer_spec(agent.answer))
+    specs = (*(tool.spec for tool in agent.tools), answer_spec(agent.answer))
     talk = _Conversation(agent, crew, lane, check, [Message(role="user", blocks=(Text(text=brief),))])
     limit, last_call = min(agent.turns, crew.limits.turns), False
     gauge, model = TokenGauge(crew.count), crew.models[agent.tier]
@@ -130,7 +130,8 @@ def _spent(crew: Crew, turn: int) -> dict[str, float]:
     return {"turn": turn, "tokens": usage.input_tokens + usage.output_tokens, "usd": usage.usd or 0.0}
 
 
-def _answer_spec(answer: type[Record]) -> ToolSpec:
+def answer_spec(answer: type[Record]) -> ToolSpec:
+    """The tool that ends a conversation: its arguments are the typed answer."""
     schema = answer.model_json_schema()
     schema.pop("title", None)
     description = inspect.cleandoc(schema.pop("description", None) or "")

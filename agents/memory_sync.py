@@ -27,9 +27,9 @@ SNAPSHOT = Agent(
 )
 
 
-def brief_snapshot(request: RecipeRequest, target: Target, graph: str, text: str) -> str:
+def brief_snapshot(request: RecipeRequest, target: Target, graph: str) -> str:
     """What the role sees in phase 1."""
-    return "\n\n".join((show_request(request), show_target(target), "# Knowledge graph so far", graph, text))
+    return "\n\n".join((show_request(request), show_target(target), "# Knowledge graph so far", graph))
 
 
 def to_snapshot(answer: SnapshotAnswer, graph: dict[str, int]) -> Snapshot:

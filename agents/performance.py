@@ -10,6 +10,7 @@ from perfcrew.records.base import Record
 from perfcrew.records.evidence import Effect, Evidence
 from perfcrew.records.target import Target
 from perfcrew.records.work import Change, Finding, FindingKind, Place, RecipeRequest, Severity
+from tools.detectors import finding_id
 from tools.explain import explain_query
 from tools.source import list_files, read_file, search_code
 
@@ -57,11 +58,11 @@ VALIDATION = Agent(
 
 
 def brief_baseline(
-    request: RecipeRequest, target: Target, evidence: Iterable[Evidence], detected: Iterable[Finding], text: str
+    request: RecipeRequest, target: Target, evidence: Iterable[Evidence], detected: Iterable[Finding]
 ) -> str:
     """What the role sees in phase 1."""
     parts = (show_request(request), show_target(target), "# Evidence", show_evidence(evidence))
-    return "\n\n".join((*parts, "# What detectors found", show_findings(detected), text))
+    return "\n\n".join((*parts, "# What detectors found", show_findings(detected)))
 
 
 def brief_validation(changes: Iterable[Change], effects: Iterable[Effect], evidence: Iterable[Evidence]) -> str:
@@ -101,12 +102,6 @@ def to_findings(
             source="performance",
         )
     return tuple(merged.values())
-
-
-def finding_id(kind: str, place: Place) -> str:
-    """`kind@place`: the most telling part of the place names it."""
-    where = place.fingerprint or place.symbol or place.endpoint or place.path or "application"
-    return f"{kind}@{where}"
 
 
 def _share_of(place: Place, shares: Mapping[str, float]) -> float | None:

@@ -37,7 +37,7 @@ async def baseline(state: RunState, crew: Crew) -> Update:
     noise = await measure_noise(crew, lane, state["base"])
     detected = detect(evidence)
     known = {item.id: item for item in evidence}
-    brief = brief_baseline(state["request"], crew.workspace.target, evidence, detected, "")
+    brief = brief_baseline(state["request"], crew.workspace.target, evidence, detected)
     findings: tuple[Finding, ...] = detected
     try:
         done = await converse(
@@ -188,7 +188,7 @@ async def snapshot(state: RunState, crew: Crew) -> Update:
             return await build_graph(workspace, await worktree_of(workspace, state["base"]))
 
     graph = await crew.journal.effect(lane, "graph", GraphSummary, build, asked=state["base"])
-    brief = brief_snapshot(state["request"], workspace.target, graph.digest, "")
+    brief = brief_snapshot(state["request"], workspace.target, graph.digest)
     try:
         done = await converse(SNAPSHOT, render(SNAPSHOT.prompt), brief, crew, lane)
     except (AgentFailed, ReplayMiss) as error:
