@@ -27,7 +27,7 @@ HOT_SHARE, HOT_MS = 0.05, 3.0
 because in an application that does little something always has the largest share of it."""
 BLOCKED_MS = 50.0
 """Milliseconds for which a request holds the event loop at one place."""
-LOOP_SHARE = 0.10
+LOOP_SHARE = 0.05
 """Share of the event loop's clock at one place, waiting rather than computing."""
 POOL_WAIT_SHARE = 0.10
 

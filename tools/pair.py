@@ -35,9 +35,7 @@ class Comparison:
             detail = f"{self.requests} requests answered alike"
             if self.unstable:
                 asked, place = self.unstable[0]
-                detail += (
-                    f"; {asked.name} {place.where} differs in the base from call to call (list it as volatile)"
-                )
+                detail += f"; {asked.name} {place.where} differs in the base from call to call (list it as volatile)"
             return Check(name=self.name, passed=True, detail=detail)
         shown = [f"{asked.name}: {difference}" for asked, difference in self.differences[:MAX_DETAIL]]
         more = len(self.differences) - len(shown)
