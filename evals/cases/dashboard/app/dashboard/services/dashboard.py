@@ -25,8 +25,9 @@ def build_dashboard(session: Session, user: User, settings: Settings, trail: Vie
 
     widgets = []
     for widget in visible_widgets(session, user, preferences):
-        widgets.append(render_widget(session, user, widget))
-        trail.record(user.id, f"widget:{widget.kind}", {"widget_id": widget.id, "title": widget.title})
+        shown = render_widget(session, user, widget)
+        widgets.append(shown)
+        trail.record(user.id, f"widget:{widget.kind}", {"widget_id": widget.id, "shown": shown["data"]})
 
     items = []
     for activity in feed[: settings.feed_limit]:
