@@ -87,7 +87,7 @@ def show_effects(effects: Iterable[Effect]) -> str:
 
 def show_verdict(verdict: Verdict) -> str:
     """A verdict with what it rests on."""
-    failed = "\n".join(f"- failed: {check.name}: {check.detail}" for check in verdict.checks if not check.passed)
+    failed = "\n".join(f"- failed: {check.name}: {check.shown}" for check in verdict.checks if not check.passed)
     parts = [f"{verdict.outcome}: {verdict.reason}", failed, show_effects(verdict.effects)]
     return "\n".join(part for part in parts if part)
 

@@ -1,4 +1,4 @@
-"""The gates of one candidate commit, in order of cost: tests, equal answers, the duel. The first that fails ends it."""
+"""The gates of one candidate commit, cheap ones first: tests, equal answers, the duel, the user's own checks."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,12 @@ from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Check, Evidence, Verdict
 from perfcrew.records.target import Workload
 from perfcrew.verdict import decide
-from tools.behaviour import compare_behaviour
+from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import QUICK, Duel, Protocol, run_duel
 from tools.target_tests import run_tests
+
+REQUESTS = 20
+"""Requests of each workload whose answers are compared for one step; the composed branch is asked more."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,29 @@ async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, 
     except InstrumentError as error:
         return refuse(Check(name="duel", passed=False, detail=str(error)))
     passed = (Check(name="existing tests", passed=True, detail=tests.title), *checks)
-    return decide(duel.effects, passed, aim=candidate.aim, samples=duel.samples)
+    verdict = decide(duel.effects, passed, aim=candidate.aim, samples=duel.samples)
+    if not verdict.accepted or not workspace.target.check:
+        return verdict
+    # The user's own checks can take long: they are asked about winners only.
+    own = await crew.journal.effect(
+        lane,
+        "checks",
+        TypeAdapter(tuple[Check, ...]),
+        lambda: run_checks(workspace, candidate.base, commit),
+        asked=commit,
+    )
+    return decide(duel.effects, (*passed, *own), aim=candidate.aim, samples=duel.samples)
 
 
 def refuse(check: Check) -> Verdict:
     """The verdict where a gate before the duel failed: nothing was measured, the change is out."""
-    detail = check.detail.strip() or "no detail"
+    detail = check.shown.strip() or "no detail"
     reason = f"{check.name} failed: {detail.splitlines()[0]}"
     return Verdict(outcome="regressed", reason=reason, accepted=False, checks=(check,))
 
 
 async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
-    checks, _ = await compare_behaviour(crew.workspace, candidate.base, candidate.commit, held_out=True)
+    checks, _ = await compare_behaviour(crew.workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS)
     return checks
 
 

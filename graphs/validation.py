@@ -17,7 +17,7 @@ from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
 from prompts import render
-from tools.behaviour import compare_behaviour
+from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import FULL, Duel, run_duel
 from tools.git import diff, revert_all, touched
 from tools.target_tests import run_tests
@@ -115,7 +115,8 @@ async def secure(state: RunState, crew: Crew) -> Update:
 
 async def _compare(crew: Crew, base: str, head: str) -> Compared:
     checks, evidence = await compare_behaviour(crew.workspace, base, head, held_out=True)
-    return Compared(checks=checks, evidence=evidence)
+    own = await run_checks(crew.workspace, base, head)
+    return Compared(checks=(*checks, *own), evidence=evidence)
 
 
 async def _reverts(crew: Crew, base: str, head: str) -> bool:

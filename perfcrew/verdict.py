@@ -74,7 +74,7 @@ def decide(
         outcome, reason = _nothing_shown(effects, aim)
     if failed:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        detail = f" ({failed[0].detail})" if failed[0].detail else ""
+        detail = f" ({failed[0].shown})" if failed[0].shown else ""
         reason = f"check {failed[0].name} failed{detail}{more}; measured: {reason}"
     return Verdict(
         outcome=outcome, reason=f"{reason}.", accepted=outcome == "improved" and not failed,

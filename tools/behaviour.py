@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,22 @@ CHECK_TIMEOUT_S = 120.0
 
 
 async def compare_behaviour(
-    workspace: Workspace, base: str, candidate: str, *, held_out: bool, worktree: Path | None = None
+    workspace: Workspace,
+    base: str,
+    candidate: str,
+    *,
+    held_out: bool,
+    most: int = MAX_REQUESTS,
+    worktree: Path | None = None,
 ) -> tuple[tuple[Check, ...], Evidence]:
-    """Compare two commits: workloads, the same requests several at once, probes with their writes, the user's checks.
+    """Compare two commits: workloads, the same requests several at once, probes with their writes.
 
     Args:
         workspace: the run's world.
         base: the commit whose answers are right.
         candidate: the commit under test.
-        held_out: also what the coder never sees: held-out parameters and probes, and the user's own checks.
+        held_out: also what the coder never sees: held-out parameters and probes.
+        most: requests compared of one workload.
         worktree: the candidate's files, where they are not committed yet.
 
     Raises:
@@ -47,14 +55,24 @@ async def compare_behaviour(
     checks: list[Check] = []
     comparisons: list[Comparison] = []
     try:
-        async with quiet_lease(workspace), _both(workspace, base, candidate, worktree) as (arms, pair):
-            comparisons = await _compare_all(workspace, pair, held_out)
-            if held_out:
-                checks = [await _run_check(workspace, check, *arms) for check in workspace.target.check]
+        async with quiet_lease(workspace), _both(workspace, base, candidate, worktree) as (_, pair):
+            comparisons = await _compare_all(workspace, pair, held_out, most)
     except CandidateDown as error:
         checks = [Check(name="the candidate starts", passed=False, detail=str(error))]
     checks = [*(comparison.as_check() for comparison in comparisons), *checks]
     return tuple(checks), _evidence(workspace, checks, comparisons)
+
+
+async def run_checks(workspace: Workspace, base: str, candidate: str) -> tuple[Check, ...]:
+    """The user's own checks, on a fresh pair of arms. What they say is never shown to the coder.
+
+    Raises:
+        InstrumentError: an arm does not start.
+    """
+    if not workspace.target.check:
+        return ()
+    async with quiet_lease(workspace), _both(workspace, base, candidate, None) as (arms, _):
+        return tuple([await _run_check(workspace, check, *arms) for check in workspace.target.check])
 
 
 class CandidateDown(InstrumentError):
@@ -78,14 +96,14 @@ async def _both(
             await starting.__aexit__(None, None, None)
 
 
-async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool) -> list[Comparison]:
+async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool, most: int) -> list[Comparison]:
     target = workspace.target
     volatile = {key for probe in target.probe for key in probe.volatile}
     found: list[Comparison] = []
     reading: list[Asked] = []
     for workload in target.workload:
         if workload.kind == "http":
-            asked = _workload_requests(workload, held_out=False)
+            asked = _workload_requests(workload, most, held_out=False)
             found.append(await pair.compare(f"same answers: {workload.name}", [asked], volatile))
             reading += [item for item in asked if item.method == "GET"]
     if reading:
@@ -95,18 +113,20 @@ async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool) -> list
         found.append(await pair.compare_at_once("same answers, several at once", some, volatile))
     for workload in target.workload:
         if held_out and workload.kind == "http" and workload.held_out is not None:
-            asked = _workload_requests(workload, held_out=True)
-            found.append(await pair.compare(f"same answers: {workload.name}, held out", [asked], volatile))
+            asked = _workload_requests(workload, most, held_out=True)
+            seen = await pair.compare(f"same answers: {workload.name}, held out", [asked], volatile)
+            found.append(replace(seen, held_out=True))
     for probe in target.probe:
         if held_out or not probe.held_out:
             name = f"same answers: probe {probe.name}"
-            found.append(await pair.compare(name, _probe_sequences(probe), probe.volatile))
+            seen = await pair.compare(name, _probe_sequences(probe), probe.volatile)
+            found.append(replace(seen, held_out=probe.held_out))
     return found
 
 
-def _workload_requests(workload: Workload, *, held_out: bool) -> list[Asked]:
-    templates = expand_workload(workload, cap=MAX_REQUESTS, held_out=held_out)
-    each = max(2, MAX_REQUESTS // len(templates))
+def _workload_requests(workload: Workload, most: int, *, held_out: bool) -> list[Asked]:
+    templates = expand_workload(workload, cap=most, held_out=held_out)
+    each = max(2, most // len(templates))
     return [item for fills in expand_workload(workload, cap=each, held_out=held_out) for item in fills]
 
 
@@ -123,8 +143,8 @@ async def _run_check(workspace: Workspace, check: HiddenCheck, base: Arm, candid
     urls = {"url": candidate.url, "base_url": base.url}
     done = await run_at(workspace, candidate.place, check.command, timeout=CHECK_TIMEOUT_S, network="host", extra=urls)
     if done.timed_out:
-        return Check(name=check.name, passed=False, detail=f"no answer within {CHECK_TIMEOUT_S:.0f} s")
-    return Check(name=check.name, passed=done.ok, detail=done.last_line[:300])
+        return Check(name=check.name, passed=False, detail=f"no answer within {CHECK_TIMEOUT_S:.0f} s", held_out=True)
+    return Check(name=check.name, passed=done.ok, detail=done.last_line[:300], held_out=True)
 
 
 def _evidence(workspace: Workspace, checks: Sequence[Check], comparisons: Sequence[Comparison]) -> Evidence:

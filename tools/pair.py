@@ -26,11 +26,16 @@ class Comparison:
     differences: list[tuple[Asked, Difference]] = field(default_factory=list)
     unstable: list[tuple[Asked, Difference]] = field(default_factory=list)
     """Places where the base differs from itself, so that nothing can be said."""
+    held_out: bool = False
+    """The coder must not see what was asked."""
     last: Seen | None = None
     """The base's answer to the last request."""
 
     def as_check(self) -> Check:
         """Passed if nothing differed."""
+        return self._judge().model_copy(update={"held_out": self.held_out})
+
+    def _judge(self) -> Check:
         if not self.differences:
             detail = f"{self.requests} requests answered alike"
             if self.unstable:

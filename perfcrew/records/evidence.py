@@ -73,6 +73,13 @@ class Check(Record):
     name: str
     passed: bool
     detail: str = ""
+    held_out: bool = False
+    """The detail shows what the coder must not see; reasons name the check without it."""
+
+    @property
+    def shown(self) -> str:
+        """The detail as whoever writes code may read it."""
+        return "its details are held out" if self.held_out else self.detail
 
 
 class Verdict(Record):

@@ -12,7 +12,7 @@ from target_repo import PYTHON, make_workspace
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.evidence import Check, Evidence
 from tools import git
-from tools.behaviour import compare_behaviour, compare_request
+from tools.behaviour import compare_behaviour, compare_request, run_checks
 from tools.workspace import Workspace
 
 pytestmark = pytest.mark.app
@@ -102,15 +102,24 @@ async def compare(workspace: Workspace, source: str, *, held_out: bool) -> tuple
     return {check.name: check for check in checks}, evidence
 
 
+async def test_the_users_checks_judge_by_exit_code_and_keep_their_details(workspace: Workspace) -> None:
+    candidate = await change(workspace, "checked", COUNTER + "\n# checked\n")
+    passes, fails = await run_checks(workspace, workspace.base_commit, candidate)
+    assert (passes.passed, passes.detail) == (True, "asked 200")
+    assert not fails.passed
+    assert fails.held_out
+    assert "asked" not in fails.shown
+
+
 async def test_equal_versions_pass_every_comparison(workspace: Workspace) -> None:
     checks, evidence = await compare(workspace, COUNTER + "\n# changed nothing\n", held_out=True)
-    assert [name for name, check in checks.items() if not check.passed] == ["fails"]
+    assert all(check.passed for check in checks.values())
     assert set(checks) == {
         "same answers: read", "same answers, several at once", "same answers: read, held out",
-        "same answers: probe write", "passes", "fails",
+        "same answers: probe write",
     }  # fmt: skip
-    assert checks["passes"].detail == "asked 200"
-    assert (evidence.facts["equal"], evidence.facts["failed"], evidence.facts["checks"]) == (0, 1, 6)
+    assert [name for name, check in checks.items() if check.held_out] == ["same answers: read, held out"]
+    assert (evidence.facts["equal"], evidence.facts["failed"], evidence.facts["checks"]) == (1, 0, 4)
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
     assert sum(item["requests"] for item in raw["comparisons"]) == evidence.facts["requests"]
