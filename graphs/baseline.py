@@ -20,7 +20,7 @@ from tools.explain import explain_queries
 from tools.git import worktree_of
 from tools.knowledge import GraphSummary, build_graph, describe_paths, merge_measurements
 from tools.lease import quiet_lease
-from tools.load import LoadWorker, measure_load
+from tools.load import LoadWorker, measure_load, split_cores
 from tools.memory import measure_memory
 from tools.payload import inspect_responses
 from tools.queries import trace_queries
@@ -121,7 +121,7 @@ async def take_load(workspace: Workspace, commit: str, workload: Workload, arm: 
     async with (
         quiet_lease(workspace),
         LoadWorker.start(workspace) as worker,
-        start_arm(workspace, commit, arm) as running,
+        start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
         return await measure_load(workspace, running, workload, seconds=_short(workspace, LOAD_SECONDS), worker=worker)
 
@@ -137,7 +137,7 @@ async def take_cpu(workspace: Workspace, commit: str, workload: Workload, arm: s
     async with (
         quiet_lease(workspace),
         LoadWorker.start(workspace) as worker,
-        start_arm(workspace, commit, arm) as running,
+        start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
         return await profile_cpu(workspace, running, workload, seconds=_short(workspace, CPU_SECONDS), worker=worker)
 
@@ -147,7 +147,7 @@ async def take_memory(workspace: Workspace, commit: str, workload: Workload, arm
     async with (
         quiet_lease(workspace),
         LoadWorker.start(workspace) as worker,
-        start_arm(workspace, commit, arm) as running,
+        start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
         return await measure_memory(
             workspace, running, workload, seconds=_short(workspace, MEMORY_SECONDS), worker=worker

@@ -13,7 +13,7 @@ from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.events import Event
 from perfcrew.records.evidence import Verdict
-from perfcrew.records.work import Attempt, Card, Change, PlanStep, Status
+from perfcrew.records.work import Attempt, Card, Change, PlanStep, Status, deciding_attempt
 from prompts import render, strategies_for
 from tools.edit import violations
 from tools.git import Touched, changed_paths, checkout, commit, diff, reset, reword, touched
@@ -120,18 +120,18 @@ async def _take_step(task: _Task) -> Change:
 
 
 def _change(task: _Task, title: str, patch: Patch | None) -> Change:
-    last = task.attempts[-1]
+    last, decided = task.attempts[-1], deciding_attempt(task.attempts)
     return Change(
         step=task.step.id,
         title=title,
         commit=patch.commit if patch else None,
         kept=patch is not None,
-        reason=last.reason,
+        reason=decided.reason if decided is last else f"{decided.reason} Then: {last.reason}",
         touched=tuple(item.path for item in patch.touched) if patch else (),
         lines_added=sum(item.added for item in patch.touched) if patch else 0,
         lines_removed=sum(item.removed for item in patch.touched) if patch else 0,
-        diff=last.diff,
-        verdict=last.verdict,
+        diff=decided.diff,
+        verdict=decided.verdict,
         attempts=tuple(task.attempts),
     )
 

@@ -1,5 +1,6 @@
 """What the crew passes on: request, findings, plan, changes, board, snapshot."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -142,6 +143,12 @@ class Attempt(Record):
     summary: str
     verdict: Verdict | None
     reason: str
+
+
+def deciding_attempt(attempts: Sequence[Attempt]) -> Attempt:
+    """The attempt that says what became of a step: the last that was judged, or else the last."""
+    judged = [attempt for attempt in attempts if attempt.verdict is not None]
+    return judged[-1] if judged else attempts[-1]
 
 
 class Change(Record):

@@ -14,6 +14,7 @@ from perfcrew.errors import VerificationError
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Effect, Measurement, Verdict
 from perfcrew.records.report import ChangeRow, Report
+from perfcrew.records.work import deciding_attempt
 from perfcrew.report.build import seal_report
 from perfcrew.report.derive import derive, row_metrics
 from perfcrew.report.diff import count_lines
@@ -89,7 +90,7 @@ class _Checker:
         for attempt in change.attempts:
             if attempt.verdict:
                 self._verify_verdict(f"{name}.attempts[{attempt.number}]", attempt.verdict, aims)
-        last = change.attempts[-1].verdict if change.attempts else None
+        last = deciding_attempt(change.attempts).verdict if change.attempts else None
         if change.attempts:
             self.compare(f"{name}.kept", change.kept, last is not None and last.accepted)
             self.compare(f"{name}.outcome", change.outcome, last.outcome if last and last.effects else None)
