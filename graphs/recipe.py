@@ -71,7 +71,8 @@ def build(
         begin: a node before all others that fills the state, for hosts that start with an empty one.
         context: where nodes get the run's context from.
     """
-    graph = StateGraph(RunState, context_schema=Run)
+    # A host that fills the state itself also wants a schema of the context, and ours holds live objects.
+    graph = StateGraph(RunState, context_schema=Run if begin is None else None)
     _add_nodes(graph, works or Works(), context)
     if begin is not None:
         graph.add_node("begin", begin)
