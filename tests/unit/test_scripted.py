@@ -65,7 +65,7 @@ def converse(script: LibraryScript, agent: Agent[Any], brief: str) -> tuple[list
 
 def plan(*patches: Patch) -> PlanAnswer:
     script = LibraryScript(patches)
-    baseline = brief_baseline(RecipeRequest(), TARGET, EVIDENCE, DETECTED, "")
+    baseline = brief_baseline(RecipeRequest(), TARGET, EVIDENCE, DETECTED)
     _, found = converse(script, BASELINE, baseline)
     findings = to_findings(found, DETECTED, {"library.calendar.holidays": 0.5})
     brief = brief_design(RecipeRequest(), TARGET, findings, EVIDENCE, None, (), "", "")
@@ -95,7 +95,7 @@ def test_roles_are_told_apart_by_their_tools(agent: Agent[Any], role: str) -> No
 
 
 def test_the_baseline_cites_evidence_that_there_is() -> None:
-    brief = brief_baseline(RecipeRequest(), TARGET, EVIDENCE, DETECTED, "")
+    brief = brief_baseline(RecipeRequest(), TARGET, EVIDENCE, DETECTED)
     _, answer = converse(LibraryScript(GOOD), BASELINE, brief)
     assert isinstance(answer, BaselineAnswer)
     assert check_baseline(answer, {item.id: item for item in EVIDENCE}) == []
@@ -104,7 +104,7 @@ def test_the_baseline_cites_evidence_that_there_is() -> None:
 
 def test_the_snapshot_shows_a_route_of_the_graph() -> None:
     graph = "route GET /api/branches/<int:branch_id>/overdue (library/loans.py:20)\n  → library.loans.list_overdue"
-    calls, answer = converse(LibraryScript(GOOD), SNAPSHOT, brief_snapshot(RecipeRequest(), TARGET, graph, ""))
+    calls, answer = converse(LibraryScript(GOOD), SNAPSHOT, brief_snapshot(RecipeRequest(), TARGET, graph))
     assert calls == [{"name": "show_path", "arguments": {"route": "GET /api/branches/<int:branch_id>/overdue"}}]
     assert answer.critical_paths[0].route == "GET /api/branches/<int:branch_id>/overdue"
 
