@@ -47,6 +47,7 @@ class Run:
         """Set the clock of a resumed run behind its last finished phase."""
         elapsed = max((row.started + row.seconds for row in phases), default=0.0)
         self._zero = time.monotonic() - elapsed
+        self.crew.budget.go_on_from(elapsed)
 
     def clock(self) -> float:
         """Seconds since the run began, without the time when it was not running."""

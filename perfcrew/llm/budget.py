@@ -23,8 +23,7 @@ class Budget:
         turns: replies.
         tokens: input and output together; cached ones count in full.
         usd: US dollars at list price; replies of models without a known price count nothing.
-        minutes: wall clock since the budget was made, plus `spent_seconds`.
-        spent_seconds: what a resumed run used before.
+        minutes: wall clock since the budget was made, and what `go_on_from` says was used before.
         clock: seconds, monotonic.
     """
 
@@ -35,14 +34,17 @@ class Budget:
         tokens: int | None = None,
         usd: float | None = None,
         minutes: float | None = None,
-        spent_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = {"turns": turns, "tokens": tokens, "USD": usd, "minutes": minutes}
         self._clock = clock
-        self._began = clock() - spent_seconds
+        self._began = clock()
         self._rows: dict[tuple[str, str], UsageRow] = {}
         self._lock = threading.Lock()
+
+    def go_on_from(self, seconds: float) -> None:
+        """Count the wall clock that a resumed run used before."""
+        self._began = self._clock() - seconds
 
     def charge(self, reply: Reply, role: str = "") -> None:
         """Count a reply."""

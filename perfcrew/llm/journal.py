@@ -136,6 +136,12 @@ class Journal:
             if entry.kind == "reply":
                 yield entry.lane, Reply.model_validate(entry.value)
 
+    @property
+    def label(self) -> str:
+        """Who gives the replies."""
+        known = self._known.get(("run", "", "label"))
+        return str(known.value) if known else "unknown"
+
     def note(self, key: str, value: Any) -> None:
         """Record a fact about the run itself, once: a label, a configuration, prompt digests."""
         if ("run", "", key) not in self._known:

@@ -92,7 +92,8 @@ def test_each_limit_is_reached(budget: Budget, needed: int, words: str) -> None:
 
 def test_time_counts_and_goes_on_after_a_resume() -> None:
     now = [1000.0]
-    budget = Budget(minutes=2, spent_seconds=30, clock=lambda: now[0])
+    budget = Budget(minutes=2, clock=lambda: now[0])
+    budget.go_on_from(30)
     now[0] += 60
     assert budget.exceeded() is None
     assert budget.share() == pytest.approx(0.75)
