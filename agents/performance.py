@@ -105,9 +105,14 @@ def to_findings(
 
 
 def _share_of(place: Place, shares: Mapping[str, float]) -> float | None:
-    names = (place.fingerprint, place.symbol, f"{place.path}:{place.line}", place.endpoint)
-    found = [shares[name] for name in names if name is not None and name in shares]
-    if place.symbol and not found:
+    """The measured share of the most exact part of a place that has one; an endpoint's is only an upper bound."""
+    exact = (place.fingerprint, f"{place.path}:{place.line}", place.symbol)
+    for name in exact:
+        if name is not None and name in shares:
+            return shares[name]
+    if place.symbol:
         last = place.symbol.rsplit(".", 1)[-1].rstrip("()")
-        found = [share for name, share in shares.items() if name.rsplit(".", 1)[-1].split(":")[-1] == last]
-    return max(found) if found else None
+        named = [share for name, share in shares.items() if name.rsplit(".", 1)[-1].split(":")[-1] == last]
+        if named:
+            return max(named)
+    return None if any((place.fingerprint, place.symbol, place.path)) else shares.get(place.endpoint or "")
