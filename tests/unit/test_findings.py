@@ -40,8 +40,8 @@ def test_the_most_exact_part_of_a_place_gives_the_share(place: dict[str, object]
 
 def test_a_detectors_share_stays_when_the_agent_sharpens_its_claim() -> None:
     detected = Finding(
-        id="slow_query@q:1", kind="slow_query", place=Place(fingerprint="q:1"), claim="seen", evidence=("e",), share=0.5,
-        severity="low", remedy="r", prevention="p", source="detector",
+        id="slow_query@q:1", kind="slow_query", place=Place(fingerprint="q:1"), claim="seen", evidence=("e",),
+        share=0.5, severity="low", remedy="r", prevention="p", source="detector",
     )  # fmt: skip
     [finding] = to_findings(propose(fingerprint="q:1"), (detected,), SHARES)
     assert (finding.share, finding.claim, finding.source) == (0.5, "c", "performance")
