@@ -14,7 +14,7 @@ from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import QUICK, Duel, Protocol, run_duel
 from tools.target_tests import run_tests
 
-REQUESTS = 20
+REQUESTS = 12
 """Requests of each workload whose answers are compared for one step; the composed branch is asked more."""
 
 

@@ -26,6 +26,10 @@ DIFF_SHOWN = 24_000
 """Characters of the branch's diff that a reviewer sees."""
 
 
+REQUESTS = 40
+"""Requests of each workload whose answers are compared."""
+
+
 class Compared(Record):
     """Checks with the evidence behind them."""
 
@@ -114,7 +118,7 @@ async def secure(state: RunState, crew: Crew) -> Update:
 
 
 async def _compare(crew: Crew, base: str, head: str) -> Compared:
-    checks, evidence = await compare_behaviour(crew.workspace, base, head, held_out=True)
+    checks, evidence = await compare_behaviour(crew.workspace, base, head, held_out=True, most=REQUESTS)
     own = await run_checks(crew.workspace, base, head)
     return Compared(checks=(*checks, *own), evidence=evidence)
 
