@@ -167,13 +167,14 @@ async def _take(talk: _Conversation[A], turn: int, reply: Reply) -> A | None:
 async def _run_calls(
     talk: _Conversation[A], turn: int, calls: tuple[ToolCall, ...]
 ) -> tuple[A | None, list[ToolResult]]:
-    """Run the calls of one reply: readers at once, writers in the order asked, the answer last."""
+    """Run the calls of one reply: those whose order matters one by one, then the others at once, the answer last."""
     tools = {tool.name: tool for tool in talk.agent.tools}
     outputs: dict[int, ToolOutput] = {}
-    readers = [n for n, call in enumerate(calls) if call.name in tools and not tools[call.name].writes]
-    for n, call in enumerate(calls):
-        if call.name in tools and tools[call.name].writes:
-            outputs[n] = await _run_call(talk, f"turn-{turn}.{n}", call, tools[call.name])
+    known = [n for n, call in enumerate(calls) if call.name in tools]
+    ordered = [n for n in known if tools[calls[n].name].writes or tools[calls[n].name].ordered]
+    readers = [n for n in known if n not in ordered]
+    for n in ordered:
+        outputs[n] = await _run_call(talk, f"turn-{turn}.{n}", calls[n], tools[calls[n].name])
     running = [_run_call(talk, f"turn-{turn}.{n}", calls[n], tools[calls[n].name]) for n in readers]
     outputs.update(zip(readers, await asyncio.gather(*running), strict=True))
     answer: A | None = None
@@ -183,8 +184,8 @@ async def _run_calls(
         elif call.name == ANSWER:
             answer, outputs[n] = _read_answer(talk, turn, call)
         else:
-            known = ", ".join([*tools, ANSWER])
-            outputs[n] = ToolOutput(content=f"there is no tool {call.name}; there are: {known}", is_error=True)
+            names = ", ".join([*tools, ANSWER])
+            outputs[n] = ToolOutput(content=f"there is no tool {call.name}; there are: {names}", is_error=True)
     results = [
         ToolResult(call=call.id, content=outputs[n].content or "(nothing)", is_error=outputs[n].is_error)
         for n, call in enumerate(calls)

@@ -75,9 +75,16 @@ def brief_design(
     tried: Iterable[Change],
     strategies: str,
     paths: str,
+    limit: int,
 ) -> str:
     """What the role sees in phase 2; in a later round also what was tried."""
-    parts = [show_request(request), show_target(target), "# Findings", show_findings(findings)]
+    parts = [
+        show_request(request),
+        show_target(target),
+        f"At most {limit} steps.",
+        "# Findings",
+        show_findings(findings),
+    ]
     parts += ["# Evidence", show_evidence(evidence)]
     if snapshot:
         parts += ["# Architecture", snapshot.summary, *(f"- {pattern}" for pattern in snapshot.patterns)]

@@ -33,6 +33,7 @@ async def design(state: RunState, crew: Crew) -> Update:
         state["changes"],
         strategies_for({finding.kind for finding in findings}),
         await crew.journal.effect(lane, "paths", str, paths),
+        crew.limits.steps,
     )
     try:
         done = await converse(

@@ -177,7 +177,7 @@ class CompareRequest(Record):
     headers: dict[str, str] = Field(default_factory=dict)
 
 
-@tool(CompareRequest)
+@tool(CompareRequest, ordered=True)
 async def compare_request(arguments: CompareRequest, workspace: Workspace) -> ToolOutput:
     """Send one request to the base and to the candidate, on equal data, and report whether they answer alike.
 
@@ -210,8 +210,9 @@ def _volatile(workspace: Workspace) -> set[str]:
 
 
 def _read_history(path: Path) -> list[HttpRequest]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [HttpRequest.model_validate_json(line) for line in lines][-MAX_HISTORY:]
+    # Not splitlines(): a body may hold U+2028 and its like, which end a line for it alone.
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    return [HttpRequest.model_validate_json(line) for line in lines if line][-MAX_HISTORY:]
 
 
 def _append_history(path: Path, request: HttpRequest) -> None:

@@ -194,7 +194,7 @@ class ExplainQuery(Record):
     params: list[Any] | dict[str, Any] = Field(default_factory=list, description="their values, in order or by name")
 
 
-@tool(ExplainQuery, timed=True)
+@tool(ExplainQuery)
 async def explain_query(arguments: ExplainQuery, workspace: Workspace) -> ToolOutput:
     """Plan, time and row count of one SELECT on a copy of the application's data, and the index that it would want.
 

@@ -36,8 +36,8 @@ class Tool:
     function: Callable[[Any, Workspace], Awaitable[ToolOutput]]
     writes: bool = False
     """Changes the worktree: done again on resume, and given to the coder only."""
-    timed: bool = False
-    """Measures time: waits for the quiet lease."""
+    ordered: bool = False
+    """Its calls in one reply run one after the other, in the order asked; others run at once."""
 
     @property
     def spec(self) -> ToolSpec:
@@ -66,13 +66,13 @@ class Tool:
 
 
 def tool(
-    arguments: type[Record], *, writes: bool = False, timed: bool = False
+    arguments: type[Record], *, writes: bool = False, ordered: bool = False
 ) -> Callable[[Callable[[Any, Workspace], Awaitable[ToolOutput]]], Tool]:
     """Make a tool of an async function. Its name is the function's, its description the docstring."""
 
     def make(function: Callable[[Any, Workspace], Awaitable[ToolOutput]]) -> Tool:
         description = re.sub(r"\s+", " ", inspect.getdoc(function) or "").strip()
-        return Tool(function.__name__, description, arguments, function, writes, timed)
+        return Tool(function.__name__, description, arguments, function, writes, ordered)
 
     return make
 

@@ -8,6 +8,7 @@ JSON Lines, one file a run: a torn last line is recognised and dropped, and any 
 import hashlib
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
@@ -32,6 +33,8 @@ class Entry(Record):
     digest: str = ""
     """SHA-256 of what was asked: a request's components or an effect's arguments."""
     value: Any = None
+    seconds: float | None = None
+    """How long it took to get; for audits, never read back."""
 
 
 def digest(value: Any) -> str:
@@ -201,10 +204,14 @@ class Journal:
                 raise ReplayMiss(f"the recording has no result for {lane}, {key}")
             self._append(known)
         if known is None or (reapply and not frozen):
+            began = time.monotonic()
             result = await run()
             if known is None:
+                took = round(time.monotonic() - began, 3)
                 value = _plain(adapter.dump_python(result))
-                self._append(Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value))
+                self._append(
+                    Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value, seconds=took)
+                )
                 return result
         return adapter.validate_python(known.value)
 

@@ -1,5 +1,6 @@
 """The loop that serves every role: what it does with each kind of reply, and what the journal keeps of it."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -47,6 +48,14 @@ async def put(arguments: Word, workspace: Workspace) -> ToolOutput:
     """Write a word down."""
     said.append(f"put {arguments.word}")
     return ToolOutput(content="written")
+
+
+@tool(Word, ordered=True)
+async def ask(arguments: Word, workspace: Workspace) -> ToolOutput:
+    """Ask in turn; what comes first takes longest."""
+    await asyncio.sleep(0.02 if arguments.word == "first" else 0)
+    said.append(f"ask {arguments.word}")
+    return ToolOutput(content="asked")
 
 
 AGENT = Agent(role="tester", prompt="tester", tools=(look, put), answer=Verdict, turns=5)
@@ -106,6 +115,13 @@ async def test_writers_run_in_order_before_readers_of_the_same_reply(tmp_path: P
     await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
     assert said == ["put b", "put c", "look a"]
     assert [result.call for result in _results(llm.asked[1].messages[-1])] == ["c1", "c2", "c3"]
+
+
+async def test_calls_whose_order_matters_run_in_the_order_asked(tmp_path: Path) -> None:
+    agent = Agent(role="tester", prompt="tester", tools=(ask,), answer=Verdict)
+    llm = Scripted((_call("ask", 1, word="first"), _call("ask", 2, word="second")), (ANSWER,))
+    await converse(agent, "s", "b", _crew(tmp_path, llm), "l/l/tester")
+    assert said == ["ask first", "ask second"]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_briefs(snapshot: SnapshotAssertion) -> None:
     briefs = {
         "baseline": brief_baseline(REQUEST, TARGET, [EVIDENCE], [FINDING]),
         "snapshot": brief_snapshot(REQUEST, TARGET, "route GET /items"),
-        "design": brief_design(REQUEST, TARGET, [FINDING], [EVIDENCE], described, [CHANGE], strategies, "paths"),
+        "design": brief_design(REQUEST, TARGET, [FINDING], [EVIDENCE], described, [CHANGE], strategies, "paths", 8),
         "step": brief_step(STEP, TARGET, [FINDING], "evidence", strategies, [CHANGE], [failed], ["- a\n+ b"]),
         "validation": brief_validation([CHANGE], [EFFECT], [EVIDENCE]),
         "regression": brief_regression(TARGET, [CHANGE], "- a\n+ b", [EVIDENCE]),
@@ -120,6 +120,6 @@ def test_briefs(snapshot: SnapshotAssertion) -> None:
 
 
 def test_no_brief_shows_what_is_held_out() -> None:
-    shown = brief_design(REQUEST, TARGET, [FINDING], [EVIDENCE], None, [], "", "")
+    shown = brief_design(REQUEST, TARGET, [FINDING], [EVIDENCE], None, [], "", "", 8)
     assert "/items?page={page}" in shown
     assert "77" not in shown

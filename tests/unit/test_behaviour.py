@@ -11,8 +11,9 @@ from target_repo import PYTHON, make_workspace
 
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.evidence import Check, Evidence
+from perfcrew.records.target import HttpRequest
 from tools import git
-from tools.behaviour import compare_behaviour, compare_request, run_checks
+from tools.behaviour import _append_history, _read_history, compare_behaviour, compare_request, run_checks
 from tools.workspace import Workspace
 
 pytestmark = pytest.mark.app
@@ -109,6 +110,14 @@ async def test_the_users_checks_judge_by_exit_code_and_keep_their_details(worksp
     assert not fails.passed
     assert fails.held_out
     assert "asked" not in fails.shown
+
+
+def test_probes_with_any_text_are_remembered_as_they_were(tmp_path: Path) -> None:
+    texts = ("a\u2028b", "c\r\nd\x85", "ü")
+    asked = [HttpRequest(method="POST", path="/w", json_body={"title": text}) for text in texts]
+    for request in asked:
+        _append_history(tmp_path / "history.jsonl", request)
+    assert _read_history(tmp_path / "history.jsonl") == asked
 
 
 async def test_equal_versions_pass_every_comparison(workspace: Workspace) -> None:

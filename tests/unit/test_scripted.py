@@ -68,7 +68,7 @@ def plan(*patches: Patch) -> PlanAnswer:
     baseline = brief_baseline(RecipeRequest(), TARGET, EVIDENCE, DETECTED)
     _, found = converse(script, BASELINE, baseline)
     findings = to_findings(found, DETECTED, {"library.calendar.holidays": 0.5})
-    brief = brief_design(RecipeRequest(), TARGET, findings, EVIDENCE, None, (), "", "")
+    brief = brief_design(RecipeRequest(), TARGET, findings, EVIDENCE, None, (), "", "", 8)
     _, answer = converse(script, DESIGN, brief)
     assert check_plan(answer, findings, TARGET, 8) == []
     assert isinstance(answer, PlanAnswer)
