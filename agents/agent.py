@@ -127,7 +127,8 @@ def _too_long(
 
 def _spent(crew: Crew, turn: int) -> dict[str, float]:
     usage = crew.budget.total()
-    return {"turn": turn, "tokens": usage.input_tokens + usage.output_tokens, "usd": usage.usd or 0.0}
+    figures: dict[str, float] = {"turn": turn, "tokens": usage.input_tokens + usage.output_tokens}
+    return figures if usage.usd is None else {**figures, "usd": usage.usd}
 
 
 def answer_spec(answer: type[Record]) -> ToolSpec:

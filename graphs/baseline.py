@@ -27,7 +27,7 @@ from tools.queries import trace_queries
 from tools.workspace import Workspace
 
 Instrument = Callable[[Workspace, str, Workload, str], Awaitable[Evidence]]
-LOAD_SECONDS, MEMORY_SECONDS, CPU_SECONDS = 6.0, 8.0, 4.0
+LOAD_SECONDS, MEMORY_SECONDS, CPU_SECONDS = 5.0, 6.0, 3.0
 
 
 async def baseline(state: RunState, crew: Crew) -> Update:

@@ -59,7 +59,7 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             wall_seconds=wall_seconds,
             usage=crew.budget.total(),
             models=tuple(sorted({model for _, model in crew.budget.usage()})),
-            answered_by=crew.journal.label,
+            answered_by=str(crew.journal.fact("label")),
             plans=tuple(state["plans"]),
             changes=tuple(state["changes"]),
             findings=tuple(state["findings"].values()),

@@ -151,6 +151,16 @@ def open_journal(manifest: Manifest, folder: Path) -> Journal:
     return journal
 
 
+def limits_of(journal: Journal, settings: Settings) -> Limits:
+    """How long the run may go on trying: as the run began, or as the recording did that stands in for the model."""
+    recorded = journal.source.value("limits") if journal.source else None
+    journal.note(
+        "limits",
+        recorded or {"rounds": settings.max_rounds, "attempts": settings.max_attempts, "steps": settings.max_steps},
+    )
+    return Limits(**journal.fact("limits"))
+
+
 async def assemble(manifest: Manifest, folder: Path, journal: Journal, settings: Settings, watch: Watch) -> Run:
     """Everything that nodes need at run time."""
     target, config = load_target(manifest.repo, manifest.config)
@@ -189,7 +199,7 @@ async def assemble(manifest: Manifest, folder: Path, journal: Journal, settings:
         workspace=workspace,
         budget=budget,
         watch=watch,
-        limits=Limits(rounds=settings.max_rounds, attempts=settings.max_attempts, steps=settings.max_steps),
+        limits=limits_of(journal, settings),
         count=tables or count_bytes,
     )
     return Run(crew, manifest.repo)

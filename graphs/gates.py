@@ -16,7 +16,7 @@ from tools.duel import QUICK, Duel, Protocol, run_duel
 from tools.lease import quiet_lease
 from tools.target_tests import run_tests
 
-REQUESTS = 12
+REQUESTS = 8
 """Requests of each workload whose answers are compared for one step; the composed branch is asked more."""
 
 

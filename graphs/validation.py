@@ -1,5 +1,6 @@
 """Phase 4: the composed branch against the base, as it will be merged. The reviewers work side by side."""
 
+import asyncio
 from dataclasses import replace
 
 from pydantic import TypeAdapter
@@ -17,16 +18,17 @@ from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
 from prompts import render
-from tools.behaviour import compare_behaviour, run_checks
+from tools.behaviour import compare_behaviour, probing, run_checks
 from tools.duel import FULL, Duel, run_duel
 from tools.git import diff, revert_all, touched
+from tools.lease import quiet_lease
 from tools.target_tests import run_tests
 
 DIFF_SHOWN = 24_000
 """Characters of the branch's diff that a reviewer sees."""
 
 
-REQUESTS = 40
+REQUESTS = 24
 """Requests of each workload whose answers are compared."""
 
 
@@ -69,12 +71,12 @@ async def test(state: RunState, crew: Crew) -> Update:
     lane = f"{state['round']}/validation/tester"
     workspace = replace(crew.workspace, candidate=state["head"])
     base, head = state["base"], state["head"]
-    tests = await crew.journal.effect(
-        lane, "tests", Evidence, lambda: run_tests(workspace, head, "candidate"), asked=head
-    )
-    compared = await crew.journal.effect(
-        lane, "behaviour", Compared, lambda: _compare(crew, base, head), asked=[base, head]
-    )
+    async with quiet_lease(workspace):
+        # Neither is timed, so that they may run beside each other.
+        tests, compared = await asyncio.gather(
+            crew.journal.effect(lane, "tests", Evidence, lambda: run_tests(workspace, head, "candidate"), asked=head),
+            crew.journal.effect(lane, "behaviour", Compared, lambda: _compare(crew, base, head), asked=[base, head]),
+        )
     reverted = await crew.journal.effect(lane, "revert", TypeAdapter(bool), lambda: _reverts(crew, base, head))
     checks = [
         Check(name="existing tests", passed=tests.facts.get("passed_all") != 0, detail=tests.title),
@@ -88,7 +90,8 @@ async def test(state: RunState, crew: Crew) -> Update:
     notes: list[str] = []
     reviews: dict[str, Review] = {}
     try:
-        done = await converse(REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane)
+        async with probing():
+            done = await converse(REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane)
         checks.append(probe_check(done.evidence))
         found.update({item.id: item for item in done.evidence})
         answered = {"summary": done.answer.summary, "concerns": done.answer.concerns, "checks": tuple(checks)}

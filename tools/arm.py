@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,7 +101,7 @@ async def start_arm(
         name: what to call it.
         worktree: take a copy of this worktree as it stands instead.
         trace: folder that the injected tracer writes to; None runs without it.
-        cpus: cores it may use.
+        cpus: cores it may use once it is ready; it starts on all of them, which is no part of what is compared.
 
     Raises:
         InstrumentError: it did not start, or gave no answer in time; the first line says why, its log follows.
@@ -171,12 +171,14 @@ async def _start_server(workspace: Workspace, arm: Arm, cpus: frozenset[int] | N
         launch = prepare_launch(workspace, arm.place, workspace.target.target.start, network="host")
         began = time.monotonic()
         arm.process = await start(
-            launch.argv, cwd=launch.cwd, environment=launch.variables, log=log, sandbox=launch.sandbox, cpus=cpus,
+            launch.argv, cwd=launch.cwd, environment=launch.variables, log=log, sandbox=launch.sandbox,
             register=workspace.processes,
         )  # fmt: skip
         problem = await _wait_ready(workspace, arm)
         arm.ready_seconds = time.monotonic() - began
         if not problem:
+            if cpus:
+                pin(arm.pids(), cpus)
             return
         await arm.process.stop(grace_s=0)
         text = log.read_text(errors="replace")
@@ -188,6 +190,15 @@ async def _start_server(workspace: Workspace, arm: Arm, cpus: frozenset[int] | N
         last = f": {lines[-1].strip()}" if lines else ""
         shown = "\n".join(lines[-LOG_LINES:])
         raise InstrumentError(f"arm {arm.name}: {problem}{last} (log: {log})\n{shown}".rstrip())
+
+
+def pin(pids: Sequence[int], cpus: frozenset[int]) -> None:
+    """Keep processes, with all the threads that they have, to some cores; what they start later inherits it."""
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(task.name), cpus)
 
 
 async def _wait_ready(workspace: Workspace, arm: Arm) -> str:

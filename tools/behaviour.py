@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ MAX_REQUESTS = 60
 """Requests compared of one workload."""
 MAX_SEQUENCES = 6
 """Parameter combinations for which a probe's sequence is run."""
-MAX_AT_ONCE = 24
+MAX_AT_ONCE = 12
 MAX_HISTORY = 40
 CHECK_TIMEOUT_S = 120.0
 
@@ -177,11 +178,49 @@ class CompareRequest(Record):
     headers: dict[str, str] = Field(default_factory=dict)
 
 
+class Probing:
+    """A pair of arms that stays up between probes, so that each costs its own requests only."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._pair: Pair | None = None
+
+    async def pair(self, workspace: Workspace, candidate: str, history: Path) -> Pair:
+        """The running pair; at first use it is started, and what was asked before is asked again."""
+        if self._pair is not None:
+            return self._pair
+        arms = _both(workspace, workspace.base_commit, candidate, workspace.worktree)
+        _, pair = await self._stack.enter_async_context(arms)
+        for earlier in _read_history(history):
+            await pair.ask(ask(earlier, {}))
+        self._pair = pair
+        return pair
+
+    async def aclose(self) -> None:
+        """End both arms."""
+        await self._stack.aclose()
+
+
+_probing: ContextVar[Probing | None] = ContextVar("probing", default=None)
+
+
+@asynccontextmanager
+async def probing() -> AsyncIterator[None]:
+    """For as long as it lasts, all probes go to one pair of arms, started at the first of them."""
+    kept = Probing()
+    token = _probing.set(kept)
+    try:
+        yield
+    finally:
+        _probing.reset(token)
+        await kept.aclose()
+
+
 @tool(CompareRequest, ordered=True)
 async def compare_request(arguments: CompareRequest, workspace: Workspace) -> ToolOutput:
     """Send one request to the base and to the candidate, on equal data, and report whether they answer alike.
 
-    Requests that you sent before are sent again first, in their order, so that a read sees earlier writes.
+    Requests are applied to both in the order in which you send them, so that a read sees earlier writes.
     """
     candidate = workspace.candidate or (workspace.base_commit if workspace.worktree is not None else "")
     if not candidate:
@@ -191,16 +230,17 @@ async def compare_request(arguments: CompareRequest, workspace: Workspace) -> To
     )
     asked = ask(request, {})
     history = workspace.folder / "probes" / f"{workspace.candidate or 'worktree'}.jsonl"
-    # One at a time: calls of one turn run side by side, and their order is their history.
-    async with locked(history.with_suffix(".lock")), quiet_lease(workspace):
-        before = _read_history(history)
+    kept = _probing.get()
+    probe = kept or Probing()
+    async with quiet_lease(workspace), locked(history.with_suffix(".lock")):
         try:
-            async with _both(workspace, workspace.base_commit, candidate, workspace.worktree) as (_, pair):
-                for earlier in before:
-                    await pair.ask(ask(earlier, {}))
-                found = await pair.compare("probe", [[asked]], _volatile(workspace))
+            pair = await probe.pair(workspace, candidate, history)
+            found = await pair.compare("probe", [[asked]], _volatile(workspace))
         except InstrumentError as error:
             raise ToolError(str(error)) from error
+        finally:
+            if kept is None:
+                await probe.aclose()
         _append_history(history, request)
     return _output(workspace, asked, found)
 

@@ -56,7 +56,7 @@ class Protocol(Record):
         return self.model_copy(update={"round_s": self.round_s / 3, "load_s": self.load_s / 3})
 
 
-QUICK = Protocol(name="quick", looks=(3, 5), shares=(0.5, 0.5), load_s=5.0, limit_s=50.0)
+QUICK = Protocol(name="quick", looks=(3, 5), shares=(0.5, 0.5), load_s=4.0, limit_s=45.0)
 """For one plan step: about 25 s where the effect is clear."""
 
 FULL = Protocol(

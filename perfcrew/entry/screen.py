@@ -35,7 +35,8 @@ class Screen:
         self._board: dict[str, Card] = {}
         self._phases: dict[str, float] = {}
         self._doing = ""
-        self._tokens, self._usd = 0.0, 0.0
+        self._tokens: float = 0.0
+        self._usd: float | None = None
         self._lock = threading.Lock()
         lively = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(console=console, get_renderable=self._render, transient=True) if lively else None
@@ -107,7 +108,8 @@ class Screen:
             seconds = time.monotonic() - self._began
             expected = f" of about {self._expected_s / 60:.0f} min" if self._expected_s else ""
             running = ", ".join(self._phases) or "starting"
-            status = f"{seconds / 60:.1f} min{expected} · {running} · {self._tokens:,.0f} tokens · ${self._usd:.2f}"
+            money = "price unknown" if self._usd is None else f"${self._usd:.2f}"
+            status = f"{seconds / 60:.1f} min{expected} · {running} · {self._tokens:,.0f} tokens · {money}"
             return Group(
                 Text(""), board, safe(self._doing[: self._console.width - 1], "dim"), Text(status, style="bold")
             )

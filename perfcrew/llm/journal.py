@@ -139,11 +139,10 @@ class Journal:
             if entry.kind == "reply":
                 yield entry.lane, Reply.model_validate(entry.value)
 
-    @property
-    def label(self) -> str:
-        """Who gives the replies."""
-        known = self._known.get(("run", "", "label"))
-        return str(known.value) if known else "unknown"
+    def fact(self, key: str) -> Any:
+        """A fact about the run, as `note` recorded it; None if it did not."""
+        known = self._known.get(("run", "", key))
+        return known.value if known else None
 
     def note(self, key: str, value: Any) -> None:
         """Record a fact about the run itself, once: a label, a configuration, prompt digests."""

@@ -25,9 +25,8 @@ def build_dashboard(session: Session, user: User, settings: Settings, trail: Vie
 
     widgets = []
     for widget in visible_widgets(session, user, preferences):
-        shown = render_widget(session, user, widget)
-        widgets.append(shown)
-        trail.record(user.id, f"widget:{widget.kind}", {"widget_id": widget.id, "shown": shown["data"]})
+        widgets.append(render_widget(session, user, widget))
+        trail.record(user.id, f"widget:{widget.kind}", {"widget_id": widget.id, "title": widget.title})
 
     items = []
     for activity in feed[: settings.feed_limit]:
