@@ -27,7 +27,7 @@ from tools.queries import trace_queries
 from tools.workspace import Workspace
 
 Instrument = Callable[[Workspace, str, Workload, str], Awaitable[Evidence]]
-LOAD_SECONDS, MEMORY_SECONDS, CPU_SECONDS = 5.0, 6.0, 3.0
+LOAD_SECONDS, OTHER_SECONDS, MEMORY_SECONDS, CPU_SECONDS = 4.0, 2.0, 5.0, 3.0
 
 
 async def baseline(state: RunState, crew: Crew) -> Update:
@@ -123,7 +123,8 @@ async def take_load(workspace: Workspace, commit: str, workload: Workload, arm: 
         LoadWorker.start(workspace) as worker,
         start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
-        return await measure_load(workspace, running, workload, seconds=_short(workspace, LOAD_SECONDS), worker=worker)
+        seconds = LOAD_SECONDS if workload == workspace.target.primary else OTHER_SECONDS
+        return await measure_load(workspace, running, workload, seconds=_short(workspace, seconds), worker=worker)
 
 
 async def take_queries(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:

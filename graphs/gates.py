@@ -82,7 +82,9 @@ def refuse(check: Check) -> Verdict:
 
 
 async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
-    checks, _ = await compare_behaviour(crew.workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS)
+    checks, _ = await compare_behaviour(
+        crew.workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS, at_once=False
+    )
     return checks
 
 

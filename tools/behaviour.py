@@ -38,6 +38,7 @@ async def compare_behaviour(
     *,
     held_out: bool,
     most: int = MAX_REQUESTS,
+    at_once: bool = True,
     worktree: Path | None = None,
 ) -> tuple[tuple[Check, ...], Evidence]:
     """Compare two commits: workloads, the same requests several at once, probes with their writes.
@@ -48,6 +49,7 @@ async def compare_behaviour(
         candidate: the commit under test.
         held_out: also what the coder never sees: held-out parameters and probes.
         most: requests compared of one workload.
+        at_once: also send some of them several at a time, so that races show.
         worktree: the candidate's files, where they are not committed yet.
 
     Raises:
@@ -57,7 +59,7 @@ async def compare_behaviour(
     comparisons: list[Comparison] = []
     try:
         async with quiet_lease(workspace), _both(workspace, base, candidate, worktree) as (_, pair):
-            comparisons = await _compare_all(workspace, pair, held_out, most)
+            comparisons = await _compare_all(workspace, pair, held_out, most, at_once)
     except CandidateDown as error:
         checks = [Check(name="the candidate starts", passed=False, detail=str(error))]
     checks = [*(comparison.as_check() for comparison in comparisons), *checks]
@@ -97,7 +99,7 @@ async def _both(
             await starting.__aexit__(None, None, None)
 
 
-async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool, most: int) -> list[Comparison]:
+async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool, most: int, at_once: bool) -> list[Comparison]:
     target = workspace.target
     volatile = {key for probe in target.probe for key in probe.volatile}
     found: list[Comparison] = []
@@ -107,7 +109,7 @@ async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool, most: i
             asked = _workload_requests(workload, most, held_out=False)
             found.append(await pair.compare(f"same answers: {workload.name}", [asked], volatile))
             reading += [item for item in asked if item.method == "GET"]
-    if reading:
+    if reading and at_once:
         step = max(1, len(reading) // MAX_AT_ONCE)
         # In turn, so that different requests meet.
         some = list(itertools.islice(itertools.cycle(reading[::step]), MAX_AT_ONCE))

@@ -56,13 +56,11 @@ class Protocol(Record):
         return self.model_copy(update={"round_s": self.round_s / 3, "load_s": self.load_s / 3})
 
 
-QUICK = Protocol(name="quick", looks=(3, 5), shares=(0.5, 0.5), load_s=4.0, limit_s=45.0)
+QUICK = Protocol(name="quick", looks=(3, 5), shares=(0.5, 0.5), load_s=4.0, limit_s=38.0)
 """For one plan step: about 25 s where the effect is clear."""
 
-FULL = Protocol(
-    name="full", looks=(4, 6), shares=(0.3, 0.7), load_s=8.0, min_rounds=3, max_rounds=5, limit_s=70.0, thorough=True
-)
-"""For the composed branch."""
+FULL = Protocol(name="full", looks=(7,), shares=(0.3,), load_s=5.0, max_rounds=4, limit_s=90.0, thorough=True)
+"""For the composed branch: its interval is what goals are held against, so it makes all its starts."""
 
 NOISE = Protocol(name="noise", looks=(3,), shares=(1.0,), load_s=5.5, limit_s=30.0)
 """For the base against itself, before anything is compared."""
