@@ -1,6 +1,5 @@
 """The gates of one candidate commit, cheap ones first: tests, equal answers, the duel, the user's own checks."""
 
-import asyncio
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -13,7 +12,6 @@ from perfcrew.records.target import Workload
 from perfcrew.verdict import decide
 from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import QUICK, Duel, Protocol, run_duel
-from tools.lease import quiet_lease
 from tools.target_tests import run_tests
 
 REQUESTS = 8
@@ -38,18 +36,14 @@ class Candidate:
 async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, lane: str) -> Verdict:
     """Whether a candidate is accepted, and why."""
     workspace, commit = crew.workspace, candidate.commit
-    async with quiet_lease(workspace):
-        # Neither is timed, so that they may run beside each other.
-        tests, checks = await asyncio.gather(
-            crew.journal.effect(
-                lane, "tests", Evidence, lambda: run_tests(workspace, commit, "candidate"), asked=commit
-            ),
-            crew.journal.effect(
-                lane, "behaviour", TypeAdapter(tuple[Check, ...]), lambda: _compare(crew, candidate), asked=commit
-            ),
-        )
+    tests = await crew.journal.effect(
+        lane, "tests", Evidence, lambda: run_tests(workspace, commit, "candidate"), asked=commit
+    )
     if tests.facts.get("passed_all") == 0:
         return refuse(Check(name="existing tests", passed=False, detail=tests.digest[:1500]))
+    checks = await crew.journal.effect(
+        lane, "behaviour", TypeAdapter(tuple[Check, ...]), lambda: _compare(crew, candidate), asked=commit
+    )
     for check in checks:
         if not check.passed:
             return refuse(check)

@@ -1,6 +1,5 @@
 """Phase 4: the composed branch against the base, as it will be merged. The reviewers work side by side."""
 
-import asyncio
 from dataclasses import replace
 
 from pydantic import TypeAdapter
@@ -21,7 +20,6 @@ from prompts import render
 from tools.behaviour import compare_behaviour, probing, run_checks
 from tools.duel import FULL, Duel, run_duel
 from tools.git import diff, revert_all, touched
-from tools.lease import quiet_lease
 from tools.target_tests import run_tests
 
 DIFF_SHOWN = 24_000
@@ -71,12 +69,12 @@ async def test(state: RunState, crew: Crew) -> Update:
     lane = f"{state['round']}/validation/tester"
     workspace = replace(crew.workspace, candidate=state["head"])
     base, head = state["base"], state["head"]
-    async with quiet_lease(workspace):
-        # Neither is timed, so that they may run beside each other.
-        tests, compared = await asyncio.gather(
-            crew.journal.effect(lane, "tests", Evidence, lambda: run_tests(workspace, head, "candidate"), asked=head),
-            crew.journal.effect(lane, "behaviour", Compared, lambda: _compare(crew, base, head), asked=[base, head]),
-        )
+    tests = await crew.journal.effect(
+        lane, "tests", Evidence, lambda: run_tests(workspace, head, "candidate"), asked=head
+    )
+    compared = await crew.journal.effect(
+        lane, "behaviour", Compared, lambda: _compare(crew, base, head), asked=[base, head]
+    )
     reverted = await crew.journal.effect(lane, "revert", TypeAdapter(bool), lambda: _reverts(crew, base, head))
     checks = [
         Check(name="existing tests", passed=tests.facts.get("passed_all") != 0, detail=tests.title),
