@@ -107,7 +107,8 @@ async def checkout(clone: Path, commit: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         await git(["worktree", "prune"], clone)
-        await git(["worktree", "add", "--quiet", "--force", "--detach", str(folder), commit], clone)
+        # Forced twice: an addition that was killed half way leaves its entry locked.
+        await git(["worktree", "add", "--quiet", "--force", "--force", "--detach", str(folder), commit], clone)
 
 
 async def _is_worktree(folder: Path) -> bool:

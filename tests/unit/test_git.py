@@ -183,6 +183,18 @@ async def test_checkout_is_idempotent_and_recovers(repo: Path, tmp_path: Path) -
     assert (folder / "second.py").exists()
 
 
+async def test_checkout_takes_over_an_addition_that_was_killed_half_way(repo: Path, tmp_path: Path) -> None:
+    clone, folder = tmp_path / "clone", tmp_path / "base"
+    await git.clone(repo, clone)
+    head = await git.resolve_commit(clone, "HEAD")
+    await git.checkout(clone, head, folder)
+    # What `git worktree add` leaves behind when it is killed: a locked entry without a folder.
+    (clone / ".git" / "worktrees" / folder.name / "locked").write_text("initializing")
+    shutil.rmtree(folder)
+    await git.checkout(clone, head, folder)
+    assert (folder / "second.py").exists()
+
+
 async def test_diff_touched_and_reset(repo: Path, tmp_path: Path) -> None:
     clone, folder = tmp_path / "clone", tmp_path / "base"
     await git.clone(repo, clone)
