@@ -159,7 +159,7 @@ def serves(workspace: Workspace) -> bool:
     """Whether the target is a server: one that is asked over HTTP, or that wants a port."""
     own = workspace.target.target
     texts = (own.start, *own.environment.values())
-    return any(workload.kind == "http" for workload in workspace.target.workload) or any("{port}" in t for t in texts)
+    return any(workload.kind != "command" for workload in workspace.target.workload) or any("{port}" in t for t in texts)
 
 
 async def _start_server(workspace: Workspace, arm: Arm, cpus: frozenset[int] | None) -> None:

@@ -28,6 +28,7 @@ def find_mistakes(target: Target, repo: Path) -> list[str]:
     if not mistakes:  # a mistyped {port} is told once
         mistakes += _check_isolation(target)
     mistakes += _check_names(target)
+    mistakes += _check_pages(target)
     for workload in target.workload:
         mistakes += _check_workload(workload)
     for probe in target.probe:
@@ -44,7 +45,7 @@ def find_warnings(target: Target) -> list[str]:
     lines = [
         f"workload {workload.name}: no held_out variant, so tuning to the measured parameters can't be noticed"
         for workload in target.workload
-        if workload.held_out is None
+        if workload.held_out is None and workload.kind != "page"
     ]
     if target.target.test is None:
         lines.append("target, test: no test command, so only responses are compared")
@@ -54,6 +55,7 @@ def find_warnings(target: Target) -> list[str]:
         lines.append("database: neither seed nor migrate, so every arm starts from an empty database")
     for workload in target.workload:
         used = _used(workload.request) | _used(workload.held_out.request if workload.held_out else ())
+        used |= set(PARAMETER.findall(workload.page.path)) if workload.page else set()
         unused = sorted(set(workload.params) - used)
         lines += [f"workload {workload.name}, params, {name}: no request uses {{{name}}}" for name in unused]
     return lines
@@ -130,7 +132,7 @@ def _check_isolation(target: Target) -> Iterator[str]:
     """Two arms run at once: each needs a port and data of its own."""
     own = target.target
     given = " ".join((own.start, *own.environment.values()))
-    serves = any(workload.kind == "http" for workload in target.workload)
+    serves = any(workload.kind != "command" for workload in target.workload)
     if serves and "{port}" not in given:
         yield "target, start: expected {port} in it (or in [target.environment]), got none"
     if target.database is not None and not ("{database_url}" in given or "{data}" in given):
@@ -159,6 +161,28 @@ def _check_workload(workload: Workload) -> Iterator[str]:
         yield f"{key}, held_out, params: expected names that a request uses, got {name!r}"
     if held_out.params and all(workload.params.get(name) == values for name, values in held_out.params.items()):
         yield f"{key}, held_out, params: expected other values than the workload's, got the same"
+
+
+def _check_pages(target: Target) -> Iterator[str]:
+    """Pages are measured beside what decides; their interval is too wide to keep or drop a change by."""
+    if target.primary.kind == "page":
+        yield (
+            f"workload {target.primary.name}: expected an http, locust or command workload first, got a page; put one "
+            "before it, such as the page's own requests"
+        )
+    for workload in target.workload:
+        key = f"workload {workload.name}"
+        if workload.page is None:
+            continue
+        if workload.kind != "page":
+            yield f'{key}, page: expected only where kind = "page", got it in a workload of kind {workload.kind!r}'
+            continue
+        for name in ("request", "command", "held_out"):
+            if getattr(workload, name):
+                yield f"{key}, {name}: expected none in a page workload, got one; [workload.page] says what is loaded"
+        for name in PARAMETER.findall(workload.page.path):
+            if not workload.params.get(name):
+                yield f"{key}, page, path: expected params to define {name!r}, got {{{name}}} without values"
 
 
 def _check_params(key: str, requests: Iterable[HttpRequest], params: Mapping[str, tuple[Any, ...]]) -> Iterator[str]:

@@ -32,5 +32,16 @@ _ALL = (
     Metric(name="memory.growth_kb_per_request", unit="kB", better="lower", basis="sampled", title="memory growth"),
     Metric(name="command.seconds", unit="s", better="lower", basis="timed", title="wall time of the command"),
     Metric(name="start.seconds", unit="s", better="lower", basis="sampled", title="time until ready"),
+    Metric(name="page.lcp_ms", unit="ms", better="lower", basis="timed", title="largest contentful paint (LCP)"),
+    Metric(name="page.cls", unit="1", better="lower", basis="timed", title="cumulative layout shift (CLS)"),
+    Metric(name="page.inp_ms", unit="ms", better="lower", basis="timed", title="interaction to next paint (INP)"),
+    Metric(name="page.tbt_ms", unit="ms", better="lower", basis="timed", title="total blocking time (TBT)"),
+    Metric(name="page.fcp_ms", unit="ms", better="lower", basis="timed", title="first contentful paint (FCP)"),
+    Metric(name="page.ttfb_ms", unit="ms", better="lower", basis="timed", title="time to first byte of the page"),
+    Metric(name="page.fid_ms", unit="ms", better="lower", basis="timed", title="first input delay (FID, retired)"),
+    Metric(name="page.tti_ms", unit="ms", better="lower", basis="timed", title="time to interactive (TTI, retired)"),
+    Metric(name="page.bytes", unit="B", better="lower", basis="counted", title="bytes that the page loads"),
+    Metric(name="page.requests", unit="1", better="lower", basis="counted", title="requests that the page makes"),
+    Metric(name="page.unused_bytes", unit="B", better="lower", basis="counted", title="script and style not used"),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

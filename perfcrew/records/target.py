@@ -30,17 +30,52 @@ class HeldOut(Record):
     command: str | None = None
 
 
+class PageStep(Record):
+    """One scripted interaction with a page: a click, or typing into a field, on the first element that a selector finds."""
+
+    click: str | None = None
+    """CSS selector of what is clicked."""
+    fill: str | None = None
+    """CSS selector of a field that is clicked and typed into, key by key."""
+    text: str = ""
+    """What is typed."""
+
+    @model_validator(mode="after")
+    def _one_action(self) -> "PageStep":
+        if (self.click is None) == (self.fill is None):
+            raise ValueError("a step needs either `click` or `fill`, a CSS selector")
+        if self.fill is not None and not self.text:
+            raise ValueError("a step with `fill` needs `text`")
+        return self
+
+
+class Page(Record):
+    """A page as a browser shows it, and what a user does there. `{name}` in the path is filled from the workload's
+    parameters, with the first value of each.
+    """
+
+    path: str = Field(default="/", pattern=r"^/")
+    width: int = Field(default=412, ge=200, le=4000)
+    """Of the viewport, in CSS pixels; so is `height`."""
+    height: int = Field(default=823, ge=200, le=4000)
+    throttling: Literal["mobile", "desktop", "none"] = "mobile"
+    """mobile: CPU 4 times slower and a slow 4G network; desktop: a fast wired network; none: as this machine is."""
+    step: tuple[PageStep, ...] = ()
+
+
 class Workload(Record):
     """What is asked of the application while it is measured."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    kind: Literal["http", "command"] = "http"
+    kind: Literal["http", "command", "page"] = "http"
     users: int = Field(default=4, ge=1, le=1000)
     think_s: float = Field(default=0.0, ge=0, le=60)
     request: tuple[HttpRequest, ...] = ()
     params: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
     command: str | None = None
     """For `kind = "command"`: run with the arm's placeholders; its wall time and CPU time are the samples."""
+    page: Page | None = None
+    """For `kind = "page"`: what a real browser loads, for web vitals."""
     held_out: HeldOut | None = None
 
     @model_validator(mode="after")
@@ -49,6 +84,8 @@ class Workload(Record):
             raise ValueError("an http workload needs at least one [[workload.request]]")
         if self.kind == "command" and not self.command:
             raise ValueError("a command workload needs `command`")
+        if self.kind == "page" and self.page is None:
+            raise ValueError("a page workload needs [workload.page]")
         return self
 
 
