@@ -1,0 +1,1 @@
+"""A group practice: its doctors, patients, appointments and laboratory results."""

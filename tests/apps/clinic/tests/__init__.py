@@ -1,0 +1,1 @@
+"""Tests of the clinic: `python manage.py test`."""
