@@ -3,10 +3,7 @@
 Everything here is a pure function of raw samples. A `Measurement` names one of `RECOMPUTE` as its method, so that
 whoever doubts a figure computes it again from the file that it refers to.
 
-Raw files of load (`tools.load`), as JSON objects:
-    requests   list of [start_s, latency_ms, status, bytes, index, ok, lead]: see `tools.load_worker`
-    seconds    wall time of the measuring window, until its last answer
-    cpu_s      CPU seconds of the server's processes over the window; cores: how many it may use
+Raw files of load (`tools.load`): see `perfcrew.load_stats`.
 Raw files of memory (`tools.memory`): points, a list of [seconds, requests served, USS in MB], and settled, the number
 of points at the beginning that don't count for growth.
 Raw files of duels (`tools.duel`): see `perfcrew.duel_stats`.
@@ -21,43 +18,14 @@ import numpy as np
 from scipy import special
 
 from perfcrew.errors import VerificationError
+from perfcrew.load_stats import answered, bytes_per_response, capacity_rps, connections_per_request, error_rate
+from perfcrew.quantiles import median, percentile
 
 FEW_SAMPLES = 40
 """With fewer requests than this in some round, tails are taken over all rounds of a start instead of round by round."""
 
 TINY = 1e-9
 """What stands in for zero where a ratio is formed: less than any clock or counter resolves."""
-
-
-def percentile(samples: Sequence[float], q: float) -> float:
-    """The q-th percentile (0 to 100), linearly interpolated between the closest ranks.
-
-    The definition is number 7 of Hyndman and Fan (1996), the default of NumPy, R and spreadsheets. Exact: no
-    histogram, no buckets. `percentile([x], q)` is x.
-
-    Raises:
-        ValueError: no samples, or q outside 0 to 100.
-    """
-    if not samples:
-        raise ValueError("no samples")
-    if not 0 <= q <= 100:
-        raise ValueError(f"percentile {q} is not between 0 and 100")
-    ordered = sorted(samples)
-    rank = q / 100 * (len(ordered) - 1)
-    below = math.floor(rank)
-    above = min(below + 1, len(ordered) - 1)
-    return float(ordered[below] + (ordered[above] - ordered[below]) * (rank - below))
-
-
-def median(samples: Sequence[float]) -> float:
-    """The middle value, or the mean of the two in the middle."""
-    return percentile(samples, 50)
-
-
-def mad(samples: Sequence[float]) -> float:
-    """Median absolute deviation from the median, in the samples' unit (not scaled to a normal's sigma)."""
-    centre = median(samples)
-    return median([abs(sample - centre) for sample in samples])
 
 
 def theil_sen_slope(x: Sequence[float], y: Sequence[float]) -> float:
@@ -114,19 +82,7 @@ def rate_ratio_interval(
     return as_ratio(first / total), as_ratio(low), as_ratio(high)
 
 
-# --- load ---
-
-
-def answered(load: Any) -> list[float]:
-    """Latencies in ms of the requests that count: answered as expected, and not a user's first of the window."""
-    return [float(request[1]) for request in load["requests"] if request[5] and not request[6]]
-
-
-def error_rate(load: Any) -> float:
-    """Failed requests over all requests; each user's first is among them, and so are those that never got an answer."""
-    cut = int(load.get("cut", 0))
-    failed = sum(not request[5] for request in load["requests"]) + cut
-    return failed / max(len(load["requests"]) + cut, 1)
+# --- load and memory ---
 
 
 def _completed(load: Any) -> int:
@@ -251,6 +207,10 @@ def at_pointer(value: Any, pointer: str) -> Any:
 
 RECOMPUTE: dict[str, Callable[[Any, str], float]] = {
     "percentile": lambda load, q: percentile(answered(load), float(q)),
+    "latency_max": lambda load, _: max(answered(load)),
+    "bytes_per_response": lambda load, _: bytes_per_response(load),
+    "connections_per_request": lambda load, _: connections_per_request(load),
+    "capacity_rps": lambda search, _: capacity_rps(search),
     "latency_mean": lambda load, _: float(np.mean(answered(load))),
     "rps": lambda load, _: len(load["requests"]) / max(load["seconds"], TINY),
     "error_rate": lambda load, _: error_rate(load),

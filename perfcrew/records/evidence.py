@@ -29,6 +29,8 @@ class Measurement(Record):
     """Name and version, such as `locust 2.47.0`."""
     environment: str
     """Digest of machine and settings; measurements of different environments never compare."""
+    doubt: str = ""
+    """Why it does not count, such as that the load generator was the bottleneck; empty where it does."""
 
 
 class Evidence(Record):

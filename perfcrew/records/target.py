@@ -31,7 +31,7 @@ class HeldOut(Record):
 
 
 class PageStep(Record):
-    """One scripted interaction with a page: a click, or typing into a field, on the first element that a selector finds."""
+    """One scripted interaction with a page, on the first element that a selector finds: a click, or typing."""
 
     click: str | None = None
     """CSS selector of what is clicked."""
@@ -67,9 +67,19 @@ class Workload(Record):
     """What is asked of the application while it is measured."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    kind: Literal["http", "command", "page"] = "http"
+    kind: Literal["http", "locust", "command", "page"] = "http"
     users: int = Field(default=4, ge=1, le=1000)
     think_s: float = Field(default=0.0, ge=0, le=60)
+    rate: float | None = Field(default=None, gt=0, le=100_000)
+    """Requests a second that arrive whether or not earlier ones were answered (open model); without it each user waits
+    for an answer, thinks, and asks again (closed model)."""
+    connections: int = Field(default=128, ge=1, le=1000)
+    """With `rate`: most connections at once. A request that finds all of them busy waits, and its wait counts."""
+    locustfile: str | None = None
+    """For `kind = "locust"`: path in the repository of a locustfile that runs as it is. Its version in the base commit
+    is what runs, whatever is measured."""
+    spawn_rate: float | None = Field(default=None, gt=0, le=10_000)
+    """With `locustfile`: users started a second; without it all at once."""
     request: tuple[HttpRequest, ...] = ()
     params: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
     command: str | None = None
@@ -84,6 +94,8 @@ class Workload(Record):
             raise ValueError("an http workload needs at least one [[workload.request]]")
         if self.kind == "command" and not self.command:
             raise ValueError("a command workload needs `command`")
+        if self.kind == "locust" and not self.locustfile:
+            raise ValueError("a locust workload needs `locustfile`, a path in the repository")
         if self.kind == "page" and self.page is None:
             raise ValueError("a page workload needs [workload.page]")
         return self

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import VerificationError
+from perfcrew.quantiles import percentile
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.report import Report
@@ -19,7 +20,7 @@ from perfcrew.report.diff import DiffLine, read_diff
 from perfcrew.report.figures import show_bytes, show_figure, show_number
 from perfcrew.report.flame import Frame, Hot, drop_stem, place_frames, rank_functions, read_stacks
 from perfcrew.report.plots import Series, plot_distribution, plot_lines, plot_rounds
-from perfcrew.stats import cell_value, percentile
+from perfcrew.stats import cell_value
 
 V = TypeVar("V")
 ARMS = ("base", "candidate")

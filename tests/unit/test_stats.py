@@ -13,47 +13,6 @@ samples = st.lists(finite, min_size=1, max_size=60)
 
 
 @settings(deadline=None)
-@given(samples, st.floats(0, 100))
-def test_percentile_is_the_one_of_numpy(values: list[float], q: float) -> None:
-    assert stats.percentile(values, q) == pytest.approx(np.percentile(values, q))
-
-
-def test_percentile_of_known_samples() -> None:
-    assert stats.percentile([10, 20, 30, 40], 50) == 25
-    assert stats.percentile([10, 20, 30, 40, 50], 95) == pytest.approx(48)
-    assert stats.percentile([7], 99) == 7
-
-
-@settings(deadline=None)
-@given(samples, st.floats(0, 100), st.floats(0, 100))
-def test_percentile_is_monotonic_and_within_the_samples(values: list[float], q1: float, q2: float) -> None:
-    low, high = sorted((q1, q2))
-    assert min(values) * (1 - 1e-12) <= stats.percentile(values, low)
-    assert stats.percentile(values, low) <= stats.percentile(values, high) * (1 + 1e-12)
-    assert stats.percentile(values, high) <= max(values) * (1 + 1e-12)
-
-
-@settings(deadline=None)
-@given(samples, st.randoms(use_true_random=False))
-def test_percentile_does_not_depend_on_order(values: list[float], random: object) -> None:
-    shuffled = list(values)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert stats.percentile(values, 95) == stats.percentile(shuffled, 95)
-
-
-@pytest.mark.parametrize(("values", "q"), [([], 50), ([1.0], -1), ([1.0], 100.5)])
-def test_percentile_refuses_nonsense(values: list[float], q: float) -> None:
-    with pytest.raises(ValueError):
-        stats.percentile(values, q)
-
-
-@settings(deadline=None)
-@given(samples, finite)
-def test_mad_ignores_where_the_samples_lie(values: list[float], shift: float) -> None:
-    assert stats.mad([value + shift for value in values]) == pytest.approx(stats.mad(values), abs=1e-6 * shift + 1e-6)
-
-
-@settings(deadline=None)
 @given(st.floats(-50, 50), st.floats(-50, 50), st.integers(6, 20), st.integers(0, 19))
 def test_theil_sen_finds_a_line_despite_an_outlier(slope: float, offset: float, n: int, where: int) -> None:
     x = [float(i) for i in range(n)]
