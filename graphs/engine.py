@@ -12,9 +12,9 @@ from agents.crew import Absent, Crew, Limits
 from graphs.checkpoints import open_checkpoints
 from graphs.phase import Run
 from graphs.recipe import Recipe, build
-from graphs.runs import Manifest, new_run_id, read_manifest, run_folder, write_manifest
+from graphs.runs import REPORT, Manifest, new_run_id, read_manifest, run_folder, write_manifest, write_result
 from graphs.state import RunState, start
-from perfcrew.artifacts import Artifacts
+from graphs.workplace import make_workspace
 from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.llm.base import LLM, Reply, Request
 from perfcrew.llm.budget import Budget
@@ -26,13 +26,11 @@ from perfcrew.records.base import Record
 from perfcrew.records.events import Event
 from perfcrew.records.report import Report
 from perfcrew.records.work import Plan, RecipeRequest
-from perfcrew.settings import Settings, installer_variables
+from perfcrew.settings import Settings
 from tools.arm import clear_leftovers
 from tools.database import close_databases
 from tools.git import clone, inspect_repo
-from tools.machine import describe_machine, machine_digest
 from tools.target import load_target
-from tools.workspace import Workspace
 
 Watch = Callable[[Event], None]
 SUPERSTEPS = 100
@@ -92,9 +90,7 @@ async def run(options: RunOptions, *, settings: Settings, watch: Watch, approve:
 
 def save_report(folder: Path, report: Report) -> None:
     """Write `report.json`, whole or not at all."""
-    partial = folder / "report.json.partial"
-    partial.write_text(report.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-    partial.replace(folder / "report.json")
+    write_result(folder, REPORT, report)
 
 
 async def prepare(options: RunOptions, settings: Settings) -> tuple[Manifest, Path]:
@@ -163,23 +159,7 @@ def limits_of(journal: Journal, settings: Settings) -> Limits:
 
 async def assemble(manifest: Manifest, folder: Path, journal: Journal, settings: Settings, watch: Watch) -> Run:
     """Everything that nodes need at run time."""
-    target, config = load_target(manifest.repo, manifest.config)
-    machine = describe_machine()
-    workspace = Workspace(
-        run_id=manifest.run_id,
-        folder=folder,
-        home=settings.home,
-        target=target,
-        base_commit=manifest.base,
-        artifacts=Artifacts(folder / "artifacts"),
-        environment=machine_digest(machine, manifest.quick),
-        sandbox=settings.sandbox == "auto",
-        quick=manifest.quick,
-        protected=(*target.protected, *target.target.setup_inputs),
-        config_folder=config.resolve().parent,
-        config_path=config.resolve(),
-        installers=installer_variables(),
-    )
+    workspace = make_workspace(manifest, folder, settings)
     if not manifest.frozen:
         clear_leftovers(workspace)
         await clone(manifest.repo, workspace.clone)

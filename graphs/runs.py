@@ -4,15 +4,18 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
 from perfcrew.errors import UserError
 from perfcrew.records.base import Record
 from perfcrew.records.report import Report
+from perfcrew.records.survey import Comparison, Survey
 from perfcrew.records.work import RecipeRequest
 
-MANIFEST, REPORT = "run.json", "report.json"
+MANIFEST, REPORT, SURVEY, COMPARISON = "run.json", "report.json", "measure.json", "compare.json"
+R = TypeVar("R", bound=Record)
 
 
 class Manifest(Record):
@@ -27,6 +30,7 @@ class Manifest(Record):
     frozen: bool
     answered_by: str
     quick: bool
+    kind: Literal["run", "measure", "compare"] = "run"
 
 
 def new_run_id() -> str:
@@ -78,17 +82,55 @@ def read_report(folder: Path) -> Report:
     Raises:
         UserError: the run has none yet, or it was damaged.
     """
-    path = folder / REPORT
+    return read_result(folder, REPORT, Report)
+
+
+def read_result(folder: Path, name: str, kind: type[R]) -> R:
+    """What a finished run, measure or comparison gave.
+
+    Raises:
+        UserError: it has not finished, or the file was damaged.
+    """
+    path = folder / name
     if not path.exists():
-        raise UserError(f"run {folder.name} has no report yet; go on with it: perfcrew run --resume {folder.name}")
+        go_on = f"; go on with it: perfcrew run --resume {folder.name}" if kind is Report else ""
+        raise UserError(f"run {folder.name} has no report yet{go_on}")
     try:
-        return Report.model_validate_json(path.read_text(encoding="utf-8"))
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UserError(f"{path}: not a report: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
+def read_any(folder: Path) -> Report | Survey | Comparison:
+    """What is in a finished folder, whatever kind it is.
+
+    Raises:
+        UserError: it has not finished, or it was damaged.
+    """
+    match read_manifest(folder).kind:
+        case "measure":
+            return read_result(folder, SURVEY, Survey)
+        case "compare":
+            return read_result(folder, COMPARISON, Comparison)
+    return read_result(folder, REPORT, Report)
+
+
+def write_result(folder: Path, name: str, result: Record) -> None:
+    """Write a result, whole or not at all."""
+    partial = folder / f"{name}.partial"
+    partial.write_text(result.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    partial.replace(folder / name)
+
+
 def finished_runs(home: Path) -> Iterator[tuple[Manifest, Report | None]]:
-    """Runs with their reports where they have one, newest first."""
+    """Runs of the recipe with their reports where they have one, newest first."""
     for folder in list_runs(home):
-        yield read_manifest(folder), read_report(folder) if (folder / REPORT).exists() else None
+        manifest = read_manifest(folder)
+        if manifest.kind == "run":
+            yield manifest, read_report(folder) if (folder / REPORT).exists() else None
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run, measure or comparison has its result."""
+    return any((folder / name).exists() for name in (REPORT, SURVEY, COMPARISON))

@@ -1,0 +1,79 @@
+"""Where a run, a measure or a comparison works: its folder under perfcrew's home, with a clone of the repository."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from graphs.runs import Manifest
+from perfcrew.artifacts import Artifacts
+from perfcrew.settings import Settings, installer_variables
+from tools.arm import clear_leftovers
+from tools.database import close_databases, prepare_pristine
+from tools.environment import prepare_environment
+from tools.git import worktree_of
+from tools.lease import quiet_lease
+from tools.machine import describe_machine, machine_digest
+from tools.target import load_target
+from tools.workspace import Workspace
+
+
+def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Workspace:
+    """The workspace that a manifest describes.
+
+    Raises:
+        UserError: the target's description has mistakes.
+    """
+    target, config = load_target(manifest.repo, manifest.config)
+    return Workspace(
+        run_id=manifest.run_id,
+        folder=folder,
+        home=settings.home,
+        target=target,
+        base_commit=manifest.base,
+        artifacts=Artifacts(folder / "artifacts"),
+        environment=machine_digest(describe_machine(), manifest.quick),
+        sandbox=settings.sandbox == "auto",
+        quick=manifest.quick,
+        protected=(*target.protected, *target.target.setup_inputs),
+        config_folder=config.resolve().parent,
+        config_path=config.resolve(),
+        installers=installer_variables(),
+        programs=settings.programs,
+    )
+
+
+async def prepare(workspace: Workspace) -> None:
+    """Checkout, environment and pristine data of the workspace's base commit.
+
+    Raises:
+        UserError: the setup or the seed of the target's description failed.
+    """
+    async with quiet_lease(workspace):
+        await worktree_of(workspace, workspace.base_commit)
+        await prepare_environment(workspace)
+        if workspace.target.database:
+            await prepare_pristine(workspace)
+
+
+@asynccontextmanager
+async def tidied(workspace: Workspace) -> AsyncIterator[None]:
+    """However the block ends, no process, database, checkout or copy of data stays; whoever is stopped leaves nothing.
+
+    Artifacts and logs stay, so that figures can be verified and failures understood.
+    """
+    finished = False
+    try:
+        yield
+        finished = True
+    except Exception:
+        finished = True
+        raise
+    finally:
+        try:
+            await close_databases(workspace)
+        finally:
+            clear_leftovers(workspace)
+            scratch = (workspace.clone, workspace.worktrees, workspace.data, workspace.folder / "profiles")
+            for folder in scratch if finished else (workspace.folder,):
+                shutil.rmtree(folder, ignore_errors=True)
