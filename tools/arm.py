@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-import psutil
-
 from perfcrew.errors import InstrumentError
 from tools.database import DataCopy, copy_data
 from tools.environment import prepare_environment
 from tools.git import reset, worktree_of
 from tools.launch import Place, free_port, link_packages, prepare_launch, run_at
 from tools.process import Process, start
-from tools.process_tree import end_leftovers
+from tools.process_tree import Footprint, end_leftovers, read_footprint
 from tools.snapshot import snapshot
 from tools.workspace import Workspace
 
@@ -64,13 +62,13 @@ class Arm:
         """
         return sum(_cpu_seconds(pid) for pid in self.pids())
 
+    def footprint(self) -> Footprint:
+        """Memory of all its processes now."""
+        return read_footprint(self.pids())
+
     def uss_mb(self) -> float:
         """Memory that would be freed if it ended now (unique set size), over all its processes; 1 MB is 10⁶ bytes."""
-        total = 0
-        for pid in self.pids():
-            with contextlib.suppress(psutil.Error):
-                total += psutil.Process(pid).memory_full_info().uss
-        return total / 1e6
+        return self.footprint().uss
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -3,102 +3,168 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from perfcrew.errors import InstrumentError
+from perfcrew.memory_stats import CONFIDENCE, LEAK_KB, judge_growth
 from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
-from perfcrew.stats import recompute, rising_share
+from perfcrew.stats import recompute
 from tools.generator import Loaded, LoadWorker, Round, tell_failures, warm_up
+from tools.process_tree import Footprint
 from tools.workspace import Workspace
 
-POINTS = 24
-"""Samples of memory in one measurement."""
+POINTS = 60
+"""Readings of memory in one stretch of load: each takes 2 to 3 ms of a core that is not the server's."""
 
-SETTLING = POINTS // 4
-"""Points at the beginning that are left out of the growth: caches fill, pools open, the allocator finds its size."""
+SETTLING = 0.25
+"""Share of the requests at the beginning that is left out of the growth: caches fill, pools open."""
 
-LEAK_MB = 1.0
-LEAK_RISING = 0.6
-"""A leak is growth of more than `LEAK_MB` over the load, in more than this share of the steps between samples."""
+STRETCH_AGAIN = 3
+"""How many stretches of load there may be until it is clear whether memory grows."""
+
+
+class Weighed(Loaded, Protocol):
+    """An arm whose memory can be read."""
+
+    def footprint(self) -> Footprint:
+        """Memory of all its processes now."""
+        ...
+
+
+Reading = tuple[float, Footprint]
 
 
 async def measure_memory(
-    workspace: Workspace, arm: Loaded, workload: Workload, *, seconds: float, worker: LoadWorker
+    workspace: Workspace, arm: Weighed, workload: Workload, *, seconds: float, worker: LoadWorker, patient: bool = False
 ) -> Evidence:
-    """USS of an arm's processes, sampled under load. USS is what they have to themselves: what ending them would free.
+    """Memory of an arm's processes, read under load: USS, PSS and RSS.
 
-    Facts: `growth_kb_per_request` (1 kB is 1,000 bytes), `rising_share` (0 to 1), `leak` (0 or 1), `peak_mb`,
+    Facts: `growth_kb_per_request` (1 kB is 1,000 bytes) with `growth_low` and `growth_high`, `rising_share` (0 to 1),
+    `leak` (1, 0, or None where it can't be told) and `leak_verdict` in words, `peak_mb`, `peak_above_idle_mb`,
     `requests`.
+
+    Args:
+        workspace: the run.
+        arm: what is loaded.
+        workload: by what.
+        seconds: of load.
+        worker: the load generator.
+        patient: load up to `STRETCH_AGAIN` times as long while it can't be told whether memory grows.
 
     Raises:
         InstrumentError: nothing was answered as expected, or memory can't be read.
     """
     warmed = await warm_up(worker, arm.url, workload)
-    began = time.perf_counter()
-    loading = asyncio.ensure_future(worker.round(arm.url, workload, seconds=seconds, seed=2))
-    try:
-        readings = await _sample(arm, began, seconds)
-        seen = await loading
-    finally:
-        loading.cancel()
-    if not seen.latencies:
-        raise InstrumentError(f"workload {workload.name}: no request succeeded under load ({tell_failures(seen)})")
-    raw = {
+    idle = await asyncio.to_thread(arm.footprint)
+    if not idle.rss:
+        raise InstrumentError("the memory of the server's processes can't be read; remedy: run perfcrew as their user")
+    raw: dict[str, Any] = {
         "kind": "memory", "workload": workload.name, "arm": arm.name, "commit": arm.commit, "users": workload.users,
-        "warm_up_requests": warmed, "settled": SETTLING, "points": _points(readings, seen),
+        "warm_up_requests": warmed, "settled": 0, "idle": idle.uss, "points": [],
     }  # fmt: skip
+    began, served = time.perf_counter(), 0
+    for stretch in range(STRETCH_AGAIN if patient else 1):
+        readings, seen = await _load(arm, workload, worker, seconds, seed=2 + stretch)
+        if not seen.latencies:
+            raise InstrumentError(f"workload {workload.name}: no request succeeded under load ({tell_failures(seen)})")
+        raw["points"] += _points(readings, seen, began, served)
+        served += len(seen.requests)
+        raw["settled"] = _settled(raw["points"])
+        if judge_growth(raw).leak != "can't tell":
+            break
     return memory_evidence(workspace, raw)
 
 
-async def _sample(arm: Loaded, began: float, seconds: float) -> list[tuple[float, float]]:
-    readings = []
-    for number in range(POINTS):
-        due = began + seconds * (number + 1) / POINTS
-        await asyncio.sleep(max(due - time.perf_counter(), 0))
-        readings.append((time.perf_counter() - began, await asyncio.to_thread(arm.uss_mb)))
-    return readings
+async def _load(
+    arm: Weighed, workload: Workload, worker: LoadWorker, seconds: float, seed: int
+) -> tuple[list[Reading], Round]:
+    began = time.perf_counter()
+    loading = asyncio.ensure_future(worker.round(arm.url, workload, seconds=seconds, seed=seed))
+    try:
+        readings = []
+        for number in range(POINTS):
+            due = began + seconds * (number + 1) / POINTS
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            readings.append((time.perf_counter(), await asyncio.to_thread(arm.footprint)))
+        return [(at - began, reading) for at, reading in readings], await loading
+    finally:
+        loading.cancel()
 
 
-def _points(readings: Sequence[tuple[float, float]], seen: Round) -> list[list[float]]:
+def _points(readings: Sequence[Reading], seen: Round, began: float, served: int) -> list[list[float]]:
     """Readings with the number of requests served by then. The two clocks begin within a millisecond or so."""
     ends = sorted(row[0] + row[1] / 1000 for row in seen.requests)
-    return [[at, float(sum(end <= at for end in ends)), uss] for at, uss in readings]
+    offset = time.perf_counter() - began - readings[-1][0]
+    return [
+        [offset + at, served + float(sum(end <= at for end in ends)), reading.uss, reading.pss, reading.rss]
+        for at, reading in readings
+    ]
+
+
+def _settled(points: Sequence[Sequence[float]]) -> int:
+    first, last = points[0][1], points[-1][1]
+    return sum(point[1] < first + SETTLING * (last - first) for point in points)
 
 
 def memory_evidence(workspace: Workspace, raw: dict[str, Any]) -> Evidence:
     """Evidence from a raw file of memory."""
     samples = workspace.artifacts.put_json(raw)
     place = f"{raw['workload']}/{raw['arm']}"
-    peak, growth = recompute("memory_peak_mb", raw), recompute("memory_growth_kb", raw)
-    settled = raw["points"][raw["settled"] :]
-    rising = rising_share([point[2] for point in settled])
-    requests = settled[-1][1] - settled[0][1]
-    total_mb = growth * requests / 1000
-    leak = total_mb > LEAK_MB and rising > LEAK_RISING
-    told = (
-        f"grew by {total_mb:.1f} MB over {requests:.0f} requests ({growth:.2f} kB each), in {rising:.0%} of the steps"
-    )
-    figures = {"peak": ("memory.peak_mb", "memory_peak_mb", peak),
-               "growth": ("memory.growth_kb_per_request", "memory_growth_kb", growth)}  # fmt: skip
+    values = {short: recompute(method, raw) for short, (_, method) in _FIGURES.items()}
+    growth = judge_growth(raw)
     measurements = tuple(
         Measurement(
             id=f"{short}@{place}", metric=metric, unit=METRICS[metric].unit, better=METRICS[metric].better,
-            workload=raw["workload"], arm=raw["arm"], commit=raw["commit"], value=value, count=len(raw["points"]),
-            method=method, samples=samples, instrument="psutil USS", environment=workspace.environment,
+            workload=raw["workload"], arm=raw["arm"], commit=raw["commit"], value=values[short],
+            count=len(raw["points"]), method=method, samples=samples, instrument="psutil USS",
+            environment=workspace.environment,
         )
-        for short, (metric, method, value) in figures.items()
+        for short, (metric, method) in _FIGURES.items()
     )  # fmt: skip
-    verdict = "this is a leak" if leak else "no leak seen"
+    verdict = _VERDICTS[growth.leak]
     return Evidence(
-        id=f"memory@{place}", kind="memory", title=f"{place}: peak {peak:.0f} MB, {verdict}",
-        digest=(
-            f"USS from {raw['points'][0][2]:.1f} MB to {raw['points'][-1][2]:.1f} MB, peak {peak:.1f} MB\n"
-            f"after settling it {told}: {verdict} (one has more than {LEAK_MB:g} MB, in more than {LEAK_RISING:.0%} "
-            "of the steps)"
-        ),
+        id=f"memory@{place}", kind="memory", title=f"{place}: peak {values['peak']:.0f} MB, {verdict}",
+        digest=_render(raw, values, verdict),
         measurements=measurements, artifact=samples,
-        facts={"growth_kb_per_request": growth, "rising_share": rising, "leak": int(leak), "peak_mb": peak,
-               "requests": requests},
+        facts={
+            "growth_kb_per_request": values["growth"], "growth_low": _finite(growth.low),
+            "growth_high": _finite(growth.high), "rising_share": growth.rising,
+            "leak": {"yes": 1, "no": 0, "can't tell": None}[growth.leak], "leak_verdict": growth.leak,
+            "peak_mb": values["peak"], "peak_above_idle_mb": values["above_idle"], "requests": growth.requests,
+        },
     )  # fmt: skip
+
+
+_FIGURES = {
+    "peak": ("memory.peak_mb", "memory_peak_mb"),
+    "above_idle": ("memory.peak_above_idle_mb", "memory_peak_above_idle"),
+    "growth": ("memory.growth_kb_per_request", "memory_growth_kb"),
+}
+_VERDICTS = {
+    "yes": "this is a leak", "no": f"no leak of {LEAK_KB:g} kB a request", "can't tell": "can't tell whether it leaks",
+}  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
+
+
+def _render(raw: dict[str, Any], values: dict[str, float], verdict: str) -> str:
+    points, growth = raw["points"], judge_growth(raw)
+    first, last = points[0], points[-1]
+    lines = [
+        f"{raw['users']} users; USS (what the processes have to themselves) from {first[2]:.1f} MB to {last[2]:.1f} MB",
+        f"peak {values['peak']:.1f} MB: {values['above_idle']:.1f} MB above the idle server's {raw['idle']:.1f} MB, "
+        f"{values['above_idle'] / raw['users']:.2f} MB for each request in flight",
+    ]
+    if len(last) > 4:
+        lines.append(f"at the end PSS {last[3]:.1f} MB, RSS {last[4]:.1f} MB (RSS counts shared pages once a process)")
+    interval = f"{growth.low:.2f} to {growth.high:.2f}" if _finite(growth.low) is not None else "no interval"
+    lines.append(
+        f"after settling it grew by {values['growth']:.2f} kB a request ({CONFIDENCE:.0%} interval {interval}) over "
+        f"{growth.requests:.0f} requests, {growth.total_mb:.1f} MB in all, rising in {growth.rising:.0%} of the "
+        f"stretches, {growth.later:.2f} kB a request in the later half: {verdict}"
+    )
+    return "\n".join(lines)

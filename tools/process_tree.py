@@ -6,9 +6,10 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -16,6 +17,29 @@ MARK = "PERFCREW_PROCESS"
 """Environment variable by which the descendants of an unsandboxed process are found again."""
 GONE_S = 10.0
 """How long the kernel may take to end a killed sandbox."""
+
+
+class Footprint(NamedTuple):
+    """Memory in MB (10⁶ bytes).
+
+    USS is what processes have to themselves: what ending them would free. PSS adds their part of shared pages; RSS
+    counts a shared page once for each process.
+    """
+
+    uss: float
+    pss: float
+    rss: float
+
+
+def read_footprint(pids: Iterable[int]) -> Footprint:
+    """Memory of some processes together; those that have ended or can't be read count nothing."""
+    uss = pss = rss = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            used = psutil.Process(pid).memory_full_info()
+            # PSS is Linux's; elsewhere USS is the closest.
+            uss, pss, rss = uss + used.uss, pss + getattr(used, "pss", used.uss), rss + used.rss
+    return Footprint(uss / 1e6, pss / 1e6, rss / 1e6)
 
 
 @dataclass

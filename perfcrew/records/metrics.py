@@ -32,6 +32,13 @@ _ALL = (
     Metric(name="cpu.utilisation", unit="1", better="lower", basis="sampled", title="share of the server's cores"),
     Metric(name="db.queries_per_request", unit="1", better="lower", basis="counted", title="queries a request"),
     Metric(name="memory.peak_mb", unit="MB", better="lower", basis="sampled", title="peak memory (USS)"),
+    Metric(name="memory.peak_above_idle_mb", unit="MB", better="lower", basis="sampled",
+           title="peak memory above the idle server's"),
+    Metric(name="memory.allocations_per_request", unit="1", better="lower", basis="counted",
+           title="memory allocations a request"),
+    Metric(name="loop.lag_p50_ms", unit="ms", better="lower", basis="sampled", title="event-loop lag, median (P50)"),
+    Metric(name="loop.lag_p95_ms", unit="ms", better="lower", basis="sampled", title="event-loop lag, P95"),
+    Metric(name="loop.lag_max_ms", unit="ms", better="lower", basis="sampled", title="event-loop lag, longest"),
     Metric(name="memory.growth_kb_per_request", unit="kB", better="lower", basis="sampled", title="memory growth"),
     Metric(name="command.seconds", unit="s", better="lower", basis="timed", title="wall time of the command"),
     Metric(name="start.seconds", unit="s", better="lower", basis="sampled", title="time until ready"),
@@ -46,5 +53,5 @@ _ALL = (
     Metric(name="page.bytes", unit="B", better="lower", basis="counted", title="bytes that the page loads"),
     Metric(name="page.requests", unit="1", better="lower", basis="counted", title="requests that the page makes"),
     Metric(name="page.unused_bytes", unit="B", better="lower", basis="counted", title="script and style not used"),
-)
+)  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tools.process_tree import Footprint
+
 Answer = tuple[int, bytes]
 Handler = Callable[[str, str, bytes], Awaitable[Answer]]
 
@@ -30,6 +32,9 @@ class SmallArm:
 
     def uss_mb(self) -> float:
         return self.memory_mb + self.growth_mb * len(self.asked)
+
+    def footprint(self) -> Footprint:
+        return Footprint(self.uss_mb(), self.uss_mb() + 2, self.uss_mb() + 8)
 
 
 @asynccontextmanager

@@ -1,14 +1,22 @@
+"""Memory under load: growth is judged by the request, so that speed can't turn a verdict."""
+
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_server import Answer, serve
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import InstrumentError
+from perfcrew.memory_stats import judge_growth
 from perfcrew.records.target import Target, Workload
 from perfcrew.stats import recompute
 from tools.generator import LoadWorker
-from tools.memory import POINTS, SETTLING, measure_memory, memory_evidence
+from tools.memory import POINTS, STRETCH_AGAIN, measure_memory, memory_evidence
+from tools.process_tree import Footprint
 from tools.workspace import Workspace
 
 WORKLOAD = Workload.model_validate({"name": "w", "users": 2, "request": [{"path": "/"}]})
@@ -37,34 +45,82 @@ async def test_growth_by_request_is_found(workspace: Workspace, growth_mb: float
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
     assert len(raw["points"]) == POINTS
+    assert raw["points"][-1][3:] == [raw["points"][-1][2] + 2, raw["points"][-1][2] + 8]
     for measurement in evidence.measurements:
         assert recompute(measurement.method, raw) == measurement.value
 
 
-def points(series: list[float]) -> dict[str, object]:
+def series(uss: list[float], each: float = 10.0, settled: int = 6) -> dict[str, Any]:
     return {
-        "kind": "memory", "workload": "w", "arm": "base", "commit": "c", "settled": SETTLING,
-        "points": [[float(i), 10.0 * i, uss] for i, uss in enumerate(series)],
+        "kind": "memory", "workload": "w", "arm": "base", "commit": "c", "settled": settled, "users": 2, "idle": uss[0],
+        "points": [[float(i), each * i, value] for i, value in enumerate(uss)],
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("series", "leak"),
+    ("uss", "leak", "words"),
     [
-        ([50 + 0.2 * i for i in range(24)], 1),
-        ([50 + 0.01 * i for i in range(24)], 0),
-        ([50.0 + 10 * min(i, 5) for i in range(24)], 0),
-        ([50.0 + (i % 2) * 8 for i in range(24)], 0),
-        ([50.0] * 23 + [90.0], 0),
-        ([60 - 0.3 * i for i in range(24)], 0),
+        ([50 + 0.2 * i for i in range(24)], 1, "this is a leak"),
+        ([50 + 0.005 * i for i in range(24)], 0, "no leak"),
+        ([50 + 0.02 * i for i in range(24)], None, "can't tell"),
+        ([50.0 + 10 * min(i, 5) for i in range(24)], 0, "no leak"),
+        ([50.0 + (i % 2) * 8 for i in range(24)], None, "can't tell"),
+        ([50.0] * 23 + [90.0], None, "can't tell"),
+        ([50.0 + 10 * (1 - math.exp(-i / 6)) for i in range(24)], None, "can't tell"),
+        ([60 - 0.3 * i for i in range(24)], 0, "no leak"),
     ],
-    ids=["steady growth", "too little", "settles", "to and fro", "one jump", "falls"],
+    ids=["steady growth", "too little", "too little in all", "settles", "to and fro", "one jump", "fills up", "falls"],
 )
-def test_what_counts_as_a_leak(workspace: Workspace, series: list[float], leak: int) -> None:
-    evidence = memory_evidence(workspace, points(series))
+def test_what_counts_as_a_leak(workspace: Workspace, uss: list[float], leak: int | None, words: str) -> None:
+    evidence = memory_evidence(workspace, series(uss))
     assert evidence.facts["leak"] == leak
-    assert ("this is a leak" in evidence.title) is bool(leak)
-    assert evidence.facts["peak_mb"] == max(series)
+    assert words in evidence.title and words in evidence.digest
+    assert evidence.facts["peak_mb"] == max(uss)
+    assert evidence.facts["peak_above_idle_mb"] == max(uss) - uss[0]
+
+
+@given(
+    st.floats(0.0, 40.0), st.floats(1.5, 40.0), st.lists(st.floats(-0.1, 0.1), min_size=80, max_size=80),
+    st.integers(60, 600),
+)  # fmt: skip
+def test_speed_never_turns_yes_into_no(kb: float, faster: float, noise: list[float], requests: int) -> None:
+    """The same code, measured for the same time at two speeds, never gets contrary answers."""
+    answers = []
+    for speed, jitter in ((1.0, noise[:40]), (faster, noise[40:])):
+        each = speed * requests / 40
+        uss = [50 + kb * each * i / 1000 + jitter[i] / 4 for i in range(40)]
+        answers.append(judge_growth(series(uss, each, settled=10)).leak)
+    assert set(answers) != {"yes", "no"}
+
+
+def test_versions_can_be_compared_at_equal_work() -> None:
+    filling = series([50.0 + 0.1 * min(i, 40) for i in range(120)], settled=0)
+    assert judge_growth(filling, most=400).leak == "yes"
+    assert judge_growth(filling).leak != "yes"
+
+
+async def test_patience_ends_when_it_is_clear(workspace: Workspace) -> None:
+    asked = 0
+
+    async def counted(method: str, path: str, body: bytes) -> Answer:
+        nonlocal asked
+        asked += 1
+        return 200, b"x"
+
+    async with serve(counted) as arm, LoadWorker.start(workspace) as worker:
+        wild = iter(range(10_000))
+        arm.footprint = lambda: Footprint(50.0 + next(wild) % 7 * 30, 0, 1)  # type: ignore[method-assign]
+        unclear = await measure_memory(workspace, arm, WORKLOAD, seconds=0.2, worker=worker, patient=True)
+        arm.footprint = lambda: Footprint(50.0, 50.0, 50.0)  # type: ignore[method-assign]
+        clear = await measure_memory(workspace, arm, WORKLOAD, seconds=0.2, worker=worker, patient=True)
+    lengths = []
+    for evidence in (unclear, clear):
+        assert evidence.artifact is not None
+        points = workspace.artifacts.get_json(evidence.artifact)["points"]
+        assert [point[:2] for point in points] == sorted(point[:2] for point in points)
+        lengths.append(len(points))
+    assert lengths == [STRETCH_AGAIN * POINTS, POINTS]
+    assert (unclear.facts["leak"], clear.facts["leak"]) == (None, 0)
 
 
 async def test_an_arm_that_answers_nothing_is_an_instrument_error(workspace: Workspace) -> None:
