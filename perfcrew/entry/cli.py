@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from perfcrew.entry.inspecting import report, runs, verify
+from perfcrew.entry.measuring import measure
 from perfcrew.entry.running import batch, demo, evaluate, execute, run
 from perfcrew.entry.setting_up import doctor, init
 from perfcrew.errors import PerfcrewError, UserError
@@ -17,6 +18,7 @@ EPILOG = """\b
 Examples:
   perfcrew demo                 watch the crew work on the bundled application
   perfcrew init                 describe your application in perfcrew.toml
+  perfcrew measure .            say where time, memory and bytes go, without any model
   perfcrew run . --approve      measure, plan, patch and prove, asking you about the plan
 """
 
@@ -31,7 +33,7 @@ def cli() -> None:
     """
 
 
-for command in (run, demo, execute, batch, evaluate, init, verify, report, runs, doctor):
+for command in (run, demo, execute, batch, measure, evaluate, init, verify, report, runs, doctor):
     cli.add_command(command)
 
 

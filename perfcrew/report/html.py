@@ -1,6 +1,6 @@
 """A report as one self-contained HTML page: no script, no network; whatever comes from the target is escaped."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.report import MetricRow, Report
@@ -41,16 +41,8 @@ _SHORT = {
 
 def render_html(report: Report, artifacts: Artifacts | None) -> str:
     """The page. Where a raw file is missing or altered its plot is left out, and the page says so."""
-    environment = Environment(
-        loader=PackageLoader("perfcrew.report", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(_FILTERS)
     views = Views(artifacts)
-    return environment.get_template("page.html").render(
+    return find_template("page.html").render(
         report=report,
         headline=summary.head_line(report),
         large=[(_SHORT[row.name], row) for row in _lead(report)],
@@ -72,6 +64,19 @@ def render_html(report: Report, artifacts: Artifacts | None) -> str:
         saved=saved_seconds(report),
         missing=views.missing,
     )
+
+
+def find_template(name: str) -> Template:
+    """A page's template; whatever is put into it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("perfcrew.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_FILTERS)
+    return environment.get_template(name)
 
 
 def _lead(report: Report) -> list[MetricRow]:

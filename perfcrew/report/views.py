@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import VerificationError
+from perfcrew.load_stats import answered
 from perfcrew.quantiles import percentile
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.report import Report
+from perfcrew.records.survey import Survey
 from perfcrew.report.criteria import arm_after
 from perfcrew.report.diff import DiffLine, read_diff
 from perfcrew.report.figures import show_bytes, show_figure, show_number
@@ -77,7 +79,7 @@ class Views:
         """Counted metrics of a duel: title, unit-bearing values of both arms, their share of the larger in per cent."""
         return self._try(ref, draw_counts, ()) if ref else ()
 
-    def memory(self, report: Report) -> tuple[Plot, ...]:
+    def memory(self, report: Report | Survey) -> tuple[Plot, ...]:
         """Memory over the load, both arms in one plot for each workload."""
         found: dict[str, list[Series]] = {}
         for evidence in _of_arms(report, "memory"):
@@ -92,7 +94,7 @@ class Views:
             if any(one.points for one in series)
         )
 
-    def profiles(self, report: Report) -> tuple[Profile, ...]:
+    def profiles(self, report: Report | Survey) -> tuple[Profile, ...]:
         """CPU profiles of both arms."""
         shown: list[Profile | None] = []
         for evidence in _of_arms(report, "cpu"):
@@ -100,6 +102,14 @@ class Views:
             if evidence.artifact:
                 shown.append(self._try(evidence.artifact, partial(draw_profile, title), None))
         return tuple(profile for profile in shown if profile)
+
+    def loads(self, survey: Survey) -> tuple[Plot, ...]:
+        """Latency distributions, one for each workload under load."""
+        shown: list[Plot | None] = []
+        for number, evidence in enumerate(_of_arms(survey, "load")):
+            if evidence.artifact:
+                shown.append(self._try(evidence.artifact, partial(draw_load, name=f"load-{number}"), None))
+        return tuple(plot for plot in shown if plot)
 
     def patch(self, ref: ArtifactRef | None) -> Patch:
         """A diff's lines, cut where it is long."""
@@ -149,6 +159,18 @@ def draw_distribution(raw: Any, name: str) -> Plot:
     header = ("version", "requests", *(f"P{q}" for q in levels))
     note = "All rounds pooled; the effects above weigh each fresh start alike, so their figures differ a little."
     return Plot("Response times before and after", drawing, header, rows, note)
+
+
+def draw_load(raw: Any, name: str) -> Plot | None:
+    """Latencies under one workload; None for one that is a command."""
+    latencies = answered(raw)
+    if raw["kind"] == "command" or not latencies:
+        return None
+    levels = (50, 90, 95, 99)
+    drawing = plot_distribution(name, "response time", {"base": latencies}, "ms")
+    row = (raw["workload"], str(len(latencies)), *(f"{show_number(percentile(latencies, q))} ms" for q in levels))
+    header = ("workload", "requests", *(f"P{q}" for q in levels))
+    return Plot(f"Response times: {raw['workload']}", drawing, header, (row,))
 
 
 def draw_rounds(raw: Any, name: str, metric: str) -> Plot:
@@ -224,7 +246,7 @@ def _memory_points(raw: Any) -> tuple[tuple[float, float], ...]:
     return tuple((float(point[0]), float(point[2])) for point in raw["points"])
 
 
-def _of_arms(report: Report, kind: str) -> list[Evidence]:
+def _of_arms(report: Report | Survey, kind: str) -> list[Evidence]:
     """Evidence of the base, then of the candidate where something was kept."""
-    arms = dict.fromkeys(("base", arm_after(report)))
+    arms = dict.fromkeys(("base", "base" if isinstance(report, Survey) else arm_after(report)))
     return [item for arm in arms for item in report.evidence if item.kind == kind and item.id.endswith(f"/{arm}")]

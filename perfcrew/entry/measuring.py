@@ -1,0 +1,38 @@
+"""The commands that need no model: measure, compare. They parse and hand over."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+OUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+KINDS = click.Choice(["start", "load", "queries", "cpu", "memory", "payload", "explain"])
+"""As `graphs.measuring.KINDS`, by test; importing that would cost the help its speed."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n  perfcrew measure ../shop\n  perfcrew measure --only load --only cpu --json - | jq .metrics"
+)
+@click.argument("path", type=FOLDER, default=".")
+@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
+@click.option("--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; may be repeated.")
+@click.option("--only", multiple=True, type=KINDS, metavar="KIND",
+              help=f"Only this kind of measurement; may be repeated. One of: {', '.join(KINDS.choices)}.")  # fmt: skip
+@click.option("--json", "json_file", type=OUT, metavar="FILE", help="Write it as JSON; - for standard output.")
+@click.option("--html", "html_file", type=FILE, metavar="FILE", help="Write one self-contained page.")
+@click.option("--markdown", "markdown_file", type=OUT, metavar="FILE", help="Write Markdown; - for standard output.")
+@click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals.")
+def measure(**given: Any) -> int:
+    """Say where the time, the memory and the bytes of the application in PATH go.
+
+    Needs no model and no key. Measures HEAD in a copy: load, queries and their plans, CPU, memory, responses and what
+    else fits; rules turn what was seen into findings, by share of end-to-end time. Your worktree and your data are not
+    touched. `perfcrew verify` computes every figure again.
+
+    Exit codes: 0 measured, 2 your mistake, 3 could not complete.
+    """
+    from perfcrew.entry.surveys import run_measure
+
+    return run_measure(given)
