@@ -34,7 +34,7 @@ PASSES = 3
 """Passes that count, after one of warm-up."""
 SETTLE_S = 3.0
 INSTRUMENT = "perfcrew tracer 1"
-WATCHED = "SQLAlchemy, Django, sqlite3, psycopg 3"
+WATCHED = "SQLAlchemy, Django, sqlite3, psycopg 3; pg, mysql2, better-sqlite3, node:sqlite"
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ async def trace_queries(
     traced = await _trace(workspace, commit, workload, arm_name, worktree, held_out, PASSES)
     if not traced.pairs:
         raise InstrumentError(
-            f"no request of workload {workload.name} left a trace; statements are traced in Python targets on "
-            "FastAPI, Starlette, Flask or Django whose start command keeps PYTHONPATH"
+            f"no request of workload {workload.name} left a trace; statements are traced in Python targets on FastAPI, "
+            "Starlette, Flask or Django, and in Node targets, whose start command keeps PYTHONPATH or NODE_OPTIONS"
         )
     endpoints = sum_up(traced.pairs)
     raw = _raw(workload, traced)

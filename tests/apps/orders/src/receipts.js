@@ -3,7 +3,7 @@
 const crypto = require('node:crypto')
 const { sumLines, shippingCents, showEuros } = require('./prices')
 
-const ROUNDS = 150000
+const ROUNDS = 400000
 
 /** A seal under the text of a receipt, so that nobody writes their own. */
 function seal (secret, text) {
