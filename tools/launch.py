@@ -16,6 +16,8 @@ from tools.workspace import Workspace
 
 INJECT = Path(__file__).parent / "inject"
 """Put before the target's own modules where it is traced."""
+NODE_TRACER = INJECT / "node_tracer" / "start.cjs"
+"""Loaded by Node before the target's own modules where it is traced."""
 _given: set[int] = set()
 
 
@@ -157,6 +159,8 @@ def variables(
     if place.trace is not None:
         modules.insert(0, str(INJECT))
         values["PERFCREW_TRACE"] = str(place.trace)
+        # Python finds its tracer on the path; Node is told, beside what the description tells it.
+        values["NODE_OPTIONS"] = " ".join(filter(None, [f'--require "{NODE_TRACER}"', values.get("NODE_OPTIONS")]))
     if modules:
         values["PYTHONPATH"] = ":".join([*modules, *filter(None, [values.get("PYTHONPATH")])])
     return values
