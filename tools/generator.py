@@ -1,7 +1,8 @@
 """The load generator as a process of our own (`tools.load_worker`): rounds of requests with raw samples.
 
-Closed model: a fixed number of users, each of whom waits for the answer, thinks, and asks again. The load generator has
-the last core to itself and the arms have the others, as far as there are enough.
+Closed model: a fixed number of users, each of whom waits for the answer, thinks, and asks again. Open model: a rate of
+requests that arrive whether or not earlier ones were answered. The load generator has the last core to itself and the
+arms have the others, as far as there are enough.
 """
 
 import asyncio
@@ -12,14 +13,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from perfcrew.errors import InstrumentError
+from perfcrew.load_stats import answered, failed, generator_faults
 from perfcrew.records.target import Workload
-from perfcrew.stats import answered
 from tools import process
 from tools.workspace import Workspace
 
@@ -54,7 +55,7 @@ class Loaded(Protocol):
 
 @dataclass(frozen=True)
 class Round:
-    """One round's raw samples. `requests` has a row a request: see `tools.load_worker`."""
+    """One round's raw samples. `requests` has a row a request: see `perfcrew.load_stats`."""
 
     requests: tuple[tuple[Any, ...], ...]
     seconds: float
@@ -65,6 +66,20 @@ class Round:
     client_cpu_s: float
     command_cpu_s: float = 0.0
     """CPU time of the commands themselves, for workloads that are commands."""
+    connections: int = 0
+    """Connections opened."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    lags_ms: tuple[float, ...] = ()
+    """The longest delay of the generator's event loop in each slice of 50 ms."""
+    arrivals: int = 0
+    """Requests that were due, answered or not."""
+    stopped: bool = False
+    """Ended early, because a goal could not be met any more."""
+    began_s: float = 0.0
+    """When the round began, on the machine's monotonic clock."""
+    names: tuple[str, ...] = ()
+    """What the rows' index counts, where that is not the workload's requests."""
 
     @property
     def latencies(self) -> list[float]:
@@ -74,7 +89,21 @@ class Round:
     @property
     def errors(self) -> int:
         """Failed requests, cut ones included."""
-        return sum(not row[5] for row in self.requests) + self.cut
+        return failed({"requests": self.requests, "cut": self.cut})
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why the load generator was the bottleneck, so that the round does not count; empty where it was not."""
+        return generator_faults(asdict(self)) if self.requests else ()
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a round may end early: more than `slow` requests took over `over_ms`, or more than `failed` failed."""
+
+    over_ms: float
+    slow: int
+    failed: int
 
 
 def split_cores() -> tuple[frozenset[int], frozenset[int]]:
@@ -86,7 +115,7 @@ def split_cores() -> tuple[frozenset[int], frozenset[int]]:
 class LoadWorker:
     """The load generator's process, kept over many rounds, each of which gives its raw samples."""
 
-    instrument = f"geventhttpclient {version('geventhttpclient')}"
+    instrument = f"perfcrew load, httptools {version('httptools')}"
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: Path) -> None:
         self._reader = reader
@@ -129,11 +158,20 @@ class LoadWorker:
 
     async def round(
         self, url: str, workload: Workload, *,
-        seconds: float, seed: int, held_out: bool = False, users: int | None = None,
+        seconds: float, seed: int, held_out: bool = False, users: int | None = None, stop: Stop | None = None,
     ) -> Round:  # fmt: skip
         """Drive one round. Equal seeds send equal sequences of requests, whoever answers.
 
-        It takes longer than `seconds` where a user has not yet had a second answer.
+        It takes longer than `seconds` where a user of the closed model has not yet had a second answer.
+
+        Args:
+            url: where the arm listens.
+            workload: what is asked; its `rate` chooses the open model.
+            seconds: how long requests are sent.
+            seed: of the sequence of requests.
+            held_out: ask the held-out variant.
+            users: so many users of the closed model, whatever the workload says.
+            stop: when it may end early.
 
         Raises:
             InstrumentError: the load generator broke off.
@@ -142,7 +180,8 @@ class LoadWorker:
         job = {
             "url": url, "requests": [request.model_dump(mode="json", by_alias=True) for request in requests],
             "params": params, "users": users or workload.users, "think_s": workload.think_s, "seconds": seconds,
-            "seed": seed, "timeout_s": TIMEOUT_S, "drain_s": DRAIN_S,
+            "rate": None if users else workload.rate, "connections": workload.connections, "seed": seed,
+            "stop": asdict(stop) if stop else None, "timeout_s": TIMEOUT_S, "drain_s": DRAIN_S,
         }  # fmt: skip
         self._writer.write(json.dumps(job).encode() + b"\n")
         try:
@@ -154,8 +193,13 @@ class LoadWorker:
         if not line:
             raise InstrumentError(f"the load generator ended ({_last_line(self._log)}); see {self._log}")
         raw = json.loads(line)
-        raw["requests"] = tuple(tuple(row) for row in raw["requests"])
-        return Round(**raw)
+        return to_round(raw)
+
+
+def to_round(raw: dict[str, Any]) -> Round:
+    """A round from what a worker answered."""
+    rows = tuple(tuple(row) for row in raw["requests"])
+    return Round(**{**raw, "requests": rows, "lags_ms": tuple(raw["lags_ms"]), "names": tuple(raw.get("names", ()))})
 
 
 async def _connection(

@@ -3,11 +3,13 @@
 from typing import Any
 
 from perfcrew.errors import InstrumentError
+from perfcrew.load_stats import answered
+from perfcrew.quantiles import mad
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
-from perfcrew.stats import answered, mad, recompute
+from perfcrew.stats import recompute
 from tools.generator import Loaded, LoadWorker, Round, split_cores, tell_failures, warm_up
 from tools.loaders import open_loader
 from tools.workspace import Workspace

@@ -3,119 +3,117 @@
 Started by `tools.generator` as `python -I -m tools.load_worker SOCKET`. It reads one JSON object a line from the
 socket, each a round to drive, and answers with one line each; it ends when the socket is closed.
 
-Users are greenlets, each with a connection of its own that is kept alive (geventhttpclient, which is what Locust's
-FastHttpUser is built upon, without Locust's rounding and bookkeeping, to a third of its CPU time). A latency runs from
-before the request is written until the last byte of the body is read; bodies are not decompressed, so that bytes are
-bytes on the wire (of the body). The garbage collector rests during a round.
+One thread and one poller serve all connections; what is sent when is `tools.load_models`' work, and a latency ends when
+the kernel received the last segment of the answer (`tools.load_connection`). Greenlets, as Locust uses them, need about
+four times the CPU time, wait for whole milliseconds, and note an answer when its turn comes. Bodies are not
+decompressed, so that bytes are bytes on the wire (of the body). The garbage collector rests during a round.
 
-A round goes on for its seconds, and until each user has had one request after its first. Requests that are under way
-then are waited for, so that none is lost for being slow, up to `drain_s`; what has no answer by then is counted as cut.
-Each user's first request of a round is marked `lead`: it meets an idle server and opens the connection.
+A round goes on for its seconds, and in the closed model until each user has had one request after its first. Requests
+that are under way then are waited for, so that none is lost for being slow, up to `drain_s`; what has no answer by then
+is counted as cut. A request is marked `lead`, and its latency does not count, where it meets an idle server and opens
+the connection: each user's first of a round, and the first of a timetable.
 """
 
+import contextlib
+import ctypes
 import gc
 import json
-import random
+import socket
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import gevent
-from gevent import socket
-from geventhttpclient import HTTPClient
-from geventhttpclient.response import HTTPParseError
+from tools.load_connection import Connection, Exchange, Wires
+from tools.load_models import SECOND, Closed, Model, Open, Samples
+from tools.sequence import draw_requests
 
-from tools.sequence import Sent, draw_requests
-
-_BLOCK = 65536
-_PAUSE_AFTER_ERROR_S = 0.05
+_SLICE = SECOND // 20
+"""How often the longest lag is noted and overdue requests are looked for."""
+_TIMER_SLACK = 29
 
 
 class Round:
-    """One round: its users and what they saw.
+    """One round.
 
     Args:
-        job: url, requests, params, users, think_s, seconds, seed, timeout_s, drain_s.
+        job: url, requests, params, users, think_s, rate (None: closed model), connections, seconds, seed, timeout_s,
+            drain_s; stop: None, or over_ms, slow and failed: end the round once more requests than `slow` took longer
+            than `over_ms`, or more than `failed` failed.
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
-        self.job = job
         parts = urlsplit(job["url"])
-        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
-        self.prefix = parts.path.rstrip("/")
-        self.sequence: Iterator[Sent] = draw_requests(job["requests"], job["params"], job["seed"])
-        self.rows: list[list[Any]] = []
-        self.failures: Counter[str] = Counter()
-        self.under_way = 0
-        self.began = self.ended = 0.0
+        self.timeout = int(job["timeout_s"] * SECOND)
+        self.wires = Wires(parts.hostname or "127.0.0.1", parts.port or 80, parts.path.rstrip("/"), self)
+        sequence = draw_requests(job["requests"], job["params"], job["seed"])
+        self.lags: list[float] = []
+        gc.collect()
+        gc.disable()
+        self.began = time.perf_counter_ns()
+        self.samples = Samples(self.began, job["stop"], from_due=job["rate"] is not None)
+        kind = Closed if job["rate"] is None else Open
+        self.model: Model = kind(self.wires, job, sequence, self.began)
+        self.deadline = self.began + int(job["seconds"] * SECOND)
+        self.give_up = self.deadline + int(job["drain_s"] * SECOND)
 
     def drive(self) -> dict[str, Any]:
         """Drive the round to its end and give its raw samples."""
-        thinking = random.Random(self.job["seed"] + 1)
-        pauses = [random.Random(thinking.random()) for _ in range(self.job["users"])]
-        gc.collect()
-        gc.disable()
         cpu = time.process_time()
-        self.began = self.ended = time.perf_counter()
-        users = [gevent.spawn(self._use, pause) for pause in pauses]
-        gevent.joinall(users, timeout=self.job["seconds"] + self.job["drain_s"])
-        cut = self.under_way
-        gevent.killall(users)
-        seconds = (time.perf_counter() if cut else self.ended) - self.began
+        stopped = self._loop()
+        cut = self.model.pending
+        end = time.perf_counter_ns() if cut else max(self.samples.last, self.deadline)
         cpu = time.process_time() - cpu
         gc.enable()
+        self.wires.close()
         return {
-            "requests": self.rows, "seconds": seconds, "cut": cut, "failures": dict(self.failures), "client_cpu_s": cpu,
+            "requests": self.samples.rows, "seconds": (end - self.began) / 1e9, "cut": cut,
+            "failures": dict(self.samples.failures), "client_cpu_s": cpu, "connections": self.wires.opened,
+            "sent_bytes": self.wires.sent_bytes, "received_bytes": self.wires.received_bytes, "lags_ms": self.lags,
+            "arrivals": self.model.arrivals, "stopped": stopped, "began_s": self.began / 1e9,
         }  # fmt: skip
 
-    def _use(self, pause: random.Random) -> None:
-        think = self.job["think_s"]
-        client = HTTPClient(
-            self.host, self.port, concurrency=1, block_size=_BLOCK,
-            connection_timeout=self.job["timeout_s"], network_timeout=self.job["timeout_s"],
-        )  # fmt: skip
-        try:
-            gevent.sleep(think * pause.random())
-            deadline = self.began + self.job["seconds"]
-            sent = 0
-            while sent < 2 or time.perf_counter() < deadline:
-                answered = self._send(client, next(self.sequence), lead=sent == 0)
-                sent += 1
-                if think or not answered:
-                    gevent.sleep(think * (0.5 + pause.random()) if answered else _PAUSE_AFTER_ERROR_S)
-        finally:
-            client.close()
+    def ended(self, connection: Connection, exchange: Exchange) -> None:
+        """Note an exchange that has ended and let its connection go on."""
+        self.samples.add(exchange)
+        self.model.free(connection, exchange)
 
-    def _send(self, client: HTTPClient, request: Sent, *, lead: bool) -> bool:
-        """Send one request and note what came of it; False where there was no answer at all."""
-        status = size = 0
-        failure = ""
-        path = self.prefix + request.path
-        self.under_way += 1
-        start = time.perf_counter()
-        try:
-            response = client.request(request.method, path, body=request.body, headers=request.headers)
-            size = len(response.read())
-            status = response.status_code
-        except (OSError, HTTPParseError) as error:
-            failure = type(error).__name__
-        end = time.perf_counter()
-        self.under_way -= 1
-        self.ended = max(self.ended, end)
-        if not failure and status not in request.expect:
-            failure = f"status {status}"
-        if failure:
-            self.failures[failure] += 1
-        latency_ms = round((end - start) * 1000, 4)
-        self.rows.append([round(start - self.began, 6), latency_ms, status, size, request.index, not failure, lead])
-        return status != 0
+    def _loop(self) -> bool:
+        """Send and receive to the end; True where the round was stopped early."""
+        wires, model = self.wires, self.model
+        looked = self.began
+        while not model.done:
+            now = time.perf_counter_ns()
+            model.send_due(now)
+            due = model.next_due()
+            for descriptor, events in wires.wait(min(due or now + _SLICE, now + _SLICE)):
+                connection = wires.by_descriptor.get(descriptor)
+                if connection is not None:
+                    connection.handle(events)
+                    model.send_due(time.perf_counter_ns())
+            wires.tell_refused()
+            now = time.perf_counter_ns()
+            if now - looked >= _SLICE:
+                looked = now
+                self._look(now)
+                if now > self.give_up or self.samples.hopeless(model, now):
+                    return now <= self.give_up
+        return False
+
+    def _look(self, now: int) -> None:
+        """Note the longest lag, and end requests that have waited too long."""
+        self.lags.append(round(self.wires.longest_lag / 1e6, 3))
+        self.wires.longest_lag = 0
+        for connection in list(self.wires.by_descriptor.values()):
+            if connection.exchange is not None and now - connection.exchange.sent > self.timeout:
+                connection.fail("TimeoutError")
 
 
 def main() -> None:
     """Serve rounds until the socket closes."""
+    with contextlib.suppress(OSError, AttributeError):
+        # Linux may else wake us 0.05 ms late, to save power.
+        ctypes.CDLL(None).prctl(_TIMER_SLACK, 1, 0, 0, 0)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(sys.argv[1])
     stream = connection.makefile("rwb")

@@ -9,10 +9,13 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 Values = Mapping[str, str | int]
+_KEPT = 10_000
+"""Filled requests that a sequence keeps, so that filling costs nothing while they come again."""
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -27,6 +30,20 @@ class Sent:
     expect: frozenset[int]
     index: int
     """Which of the workload's requests it is."""
+
+    @cached_property
+    def names_host(self) -> bool:
+        """Whether its headers name the host."""
+        return any(name.lower() == "host" for name in self.headers)
+
+    @cached_property
+    def rest(self) -> bytes:
+        """What follows the request line and the host: headers, an empty line, the body."""
+        headers = {"User-Agent": "perfcrew", "Accept": "*/*", **self.headers}
+        if self.body or self.method in ("POST", "PUT", "PATCH"):
+            headers["Content-Length"] = str(len(self.body))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return lines.encode("latin-1", "replace") + b"\r\n" + self.body
 
 
 def fill_request(request: Mapping[str, Any], values: Values, index: int = 0) -> Sent:
@@ -74,7 +91,14 @@ def draw_requests(
     chance = random.Random(seed)
     numbers = range(len(requests))
     weights = list(itertools.accumulate(int(request["weight"]) for request in requests))
+    filled: dict[tuple[str | int, ...], Sent] = {}
     while True:
         index = chance.choices(numbers, cum_weights=weights)[0]
         values = {name: chance.choice(choices) for name, choices in params.items()}
-        yield fill_request(requests[index], values, index)
+        key = (index, *values.values())
+        sent = filled.get(key)
+        if sent is None:
+            sent = fill_request(requests[index], values, index)
+            if len(filled) < _KEPT:
+                filled[key] = sent
+        yield sent
