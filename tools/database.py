@@ -13,24 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfcrew.errors import InstrumentError, UserError
+from tools import mysql, postgres
 from tools.environment import prepare_environment
 from tools.git import worktree_of
 from tools.launch import Place, link_packages, network_for, run_at
 from tools.lease import locked, quiet_lease
-from tools.postgres import (
-    Server,
-    copy_database,
-    create_pristine,
-    drop_database,
-    find_server,
-    list_databases,
-    seal_pristine,
-    stop_server,
-)
+from tools.server import Server, ServerKind
 from tools.snapshot import copy_file
 from tools.workspace import Workspace
 
 SEED_S, MIGRATE_S = 1800.0, 600.0
+_KINDS: dict[str, ServerKind] = {"postgresql": postgres, "mysql": mysql}
 _numbers = itertools.count(1)
 
 
@@ -53,7 +46,7 @@ class DataCopy:
     async def drop(self) -> None:
         """Remove it. May be called again."""
         if self.server is not None:
-            await drop_database(self.server, self.database)
+            await _KINDS[self.server.scheme].drop_database(self.server, self.database)
         await asyncio.to_thread(shutil.rmtree, self.folder.parent, ignore_errors=True)
 
 
@@ -77,10 +70,10 @@ async def prepare_pristine(workspace: Workspace) -> None:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(parents=True)
         database = workspace.target.database
-        if database is not None and database.engine == "postgresql":
-            await _seed_postgres(workspace, folder)
-        elif database is not None:
+        if database is not None and database.engine == "sqlite":
             await _seed_sqlite(workspace, folder, database.file)
+        elif database is not None:
+            await _seed_server(workspace, folder, _KINDS[database.engine])
         marker.write_text(json.dumps({"engine": database.engine if database else None}))
 
 
@@ -104,14 +97,14 @@ def _fold_log(file: Path) -> None:
         raise UserError(f"perfcrew.toml: database, file: {file.name} is not an SQLite database: {error}") from error
 
 
-async def _seed_postgres(workspace: Workspace, folder: Path) -> None:
-    server = await find_server(workspace)
+async def _seed_server(workspace: Workspace, folder: Path, kind: ServerKind) -> None:
+    server = await kind.find_server(workspace)
     prefix = _prefix(workspace)
-    for name in await list_databases(server, prefix):
-        await drop_database(server, name)
-    url = await create_pristine(server, f"{prefix}pristine")
+    for name in await kind.list_databases(server, prefix):
+        await kind.drop_database(server, name)
+    url = await kind.create_pristine(server, f"{prefix}pristine")
     await _seed(workspace, folder, url)
-    await seal_pristine(server, f"{prefix}pristine")
+    await kind.seal_pristine(server, f"{prefix}pristine")
 
 
 async def _seed(workspace: Workspace, folder: Path, url: str) -> None:
@@ -171,9 +164,10 @@ async def _copy_database(workspace: Workspace, label: str, folder: Path) -> Data
         return DataCopy("", folder, scratch)
     if database.engine == "sqlite":
         return DataCopy(f"sqlite:///{folder / database.file}", folder, scratch)
-    server = await find_server(workspace)
+    kind = _KINDS[database.engine]
+    server = await kind.find_server(workspace)
     name = f"{_prefix(workspace)}{label.replace('-', '_')}"
-    url = await copy_database(server, f"{_prefix(workspace)}pristine", name)
+    url = await kind.copy_database(server, f"{_prefix(workspace)}pristine", name)
     return DataCopy(url, folder, scratch, name, server)
 
 
@@ -194,14 +188,27 @@ def _prefix(workspace: Workspace) -> str:
     return f"perfcrew_{hashlib.sha256(str(workspace.folder).encode()).hexdigest()[:8]}_"
 
 
+async def find_database_server(workspace: Workspace) -> Server:
+    """The server that the target's databases are made on.
+
+    Raises:
+        InstrumentError: the target has none, or it does not start.
+    """
+    database = workspace.target.database
+    if database is None or database.engine not in _KINDS:
+        raise InstrumentError("the target's database is no server")
+    return await _KINDS[database.engine].find_server(workspace)
+
+
 async def close_databases(workspace: Workspace) -> None:
     """End of a run: drop its databases on a server of the user's, stop a private one."""
     database = workspace.target.database
-    if database is None or database.engine != "postgresql":
+    if database is None or database.engine not in _KINDS:
         return
+    kind = _KINDS[database.engine]
     if database.url is not None:
-        server = await find_server(workspace)
-        for name in await list_databases(server, _prefix(workspace)):
-            await drop_database(server, name)
+        server = await kind.find_server(workspace)
+        for name in await kind.list_databases(server, _prefix(workspace)):
+            await kind.drop_database(server, name)
         (workspace.data / "pristine.json").unlink(missing_ok=True)
-    await stop_server(workspace)
+    await kind.stop_server(workspace)

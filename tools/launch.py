@@ -12,6 +12,7 @@ from typing import Literal
 
 from tools.process import Finished, fill, run
 from tools.sandbox import Sandbox
+from tools.server import NETWORKED
 from tools.workspace import Workspace
 
 INJECT = Path(__file__).parent / "inject"
@@ -33,6 +34,8 @@ class Place:
         database_url: that copy as a URL.
         port: where it shall listen.
         trace: folder for the injected tracer's files; None runs untraced.
+        watch: what the tracer looks at: nothing for requests and statements, `loop` for how late event loops are,
+            `allocations` for memory by call site, `profile` for CPU and heap of Node.
     """
 
     env: Path
@@ -42,6 +45,7 @@ class Place:
     database_url: str = ""
     port: int | None = None
     trace: Path | None = None
+    watch: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ def variables(
         values["PERFCREW_TRACE"] = str(place.trace)
         # Python finds its tracer on the path; Node is told, beside what the description tells it.
         values["NODE_OPTIONS"] = " ".join(filter(None, [f'--require "{NODE_TRACER}"', values.get("NODE_OPTIONS")]))
+        if place.watch:
+            values["PERFCREW_WATCH"] = place.watch
     if modules:
         values["PYTHONPATH"] = ":".join([*modules, *filter(None, [values.get("PYTHONPATH")])])
     return values
@@ -243,7 +249,7 @@ def link_packages(env: Path, workdir: Path) -> None:
 
 def network_for(database_url: str) -> Literal["none", "host"]:
     """What network a command gets that serves nobody: the machine's only where its database is a server there."""
-    return "host" if database_url.startswith("postgresql") else "none"
+    return "host" if database_url.startswith(NETWORKED) else "none"
 
 
 def free_port() -> int:

@@ -2,20 +2,19 @@
 
 import asyncio
 import contextlib
-import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from perfcrew.errors import InstrumentError, UserError
+from perfcrew.errors import InstrumentError
 from tools.launch import free_port
 from tools.lease import locked
 from tools.process import Process, run, start
-from tools.sandbox import NOBODY, Sandbox
+from tools.sandbox import Sandbox
+from tools.server import Server, as_user, check_url, hand_over
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,22 +24,6 @@ READY_S = 30.0
 SEEDER = "perfcrew_seed"
 _VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/tmp"}
 _running: dict[Path, tuple[Process, str]] = {}
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server on which databases can be made. `private` ones are ours alone: each database gets a role of its own."""
-
-    url: str
-    private: bool
-
-    def url_of(self, database: str, role: str = "", password: str = "") -> str:
-        """The URL of one of its databases, for a role or for the one that manages it."""
-        parts = urlsplit(self.url)
-        address = parts.netloc.rpartition("@")[2]
-        user = f"{role}:{quote(password)}@{address}" if role else parts.netloc
-        query = f"?{parts.query}" if parts.query else ""
-        return f"postgresql://{user}/{database}{query}"
 
 
 def find_programs() -> Path:
@@ -78,9 +61,7 @@ async def find_server(workspace: Workspace) -> Server:
     url = workspace.target.database.url if workspace.target.database else None
     if url is None:
         return Server(await _private_server(workspace), private=True)
-    host = urlsplit(url).hostname
-    if not host or "%2f" in host.lower():
-        raise UserError("perfcrew.toml: database, url: expected a host name or address; arms can't reach Unix sockets")
+    check_url(url)
     return Server(url, private=False)
 
 
@@ -98,7 +79,7 @@ async def _private_server(workspace: Workspace) -> str:
         (folder / "cluster" / "postmaster.pid").unlink(missing_ok=True)
         log = workspace.logs / "postgres.log"
         process = await start(
-            _as_user([*_serve(programs, folder / "cluster", port)], sandbox),
+            as_user([*_serve(programs, folder / "cluster", port)], sandbox),
             cwd=folder, environment=_VARIABLES, log=log, sandbox=sandbox, register=workspace.processes,
         )  # fmt: skip
         password = (folder / "password").read_text().strip()
@@ -121,13 +102,6 @@ def _serve(programs: Path, cluster: Path, port: int) -> list[str]:
     return [str(programs / "postgres"), "-D", str(cluster), "-p", str(port), *words]
 
 
-def _as_user(argv: list[str], sandbox: Sandbox) -> list[str]:
-    """PostgreSQL refuses to be root. Inside the sandbox we are not; outside we have to become someone else."""
-    if os.getuid() != 0 or sandbox.contained:
-        return argv
-    return ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", *argv]
-
-
 async def _init_cluster(programs: Path, folder: Path, sandbox: Sandbox) -> None:
     if (folder / "cluster" / "PG_VERSION").exists() and (folder / "password").exists():
         return
@@ -136,14 +110,12 @@ async def _init_cluster(programs: Path, folder: Path, sandbox: Sandbox) -> None:
     password = folder / "password"
     password.touch(mode=0o600)
     password.write_text(secrets.token_urlsafe(24))
-    if os.getuid() == 0 and not sandbox.contained:
-        for path in (folder, password):
-            os.chown(path, NOBODY, NOBODY)
+    hand_over(sandbox, folder, password)
     argv = [
         str(programs / "initdb"), "-D", str(folder / "cluster"), "-U", "postgres", f"--pwfile={password}", "--no-sync",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
     ]  # fmt: skip
-    done = await run(_as_user(argv, sandbox), cwd=folder, environment=_VARIABLES, timeout=120, sandbox=sandbox)
+    done = await run(as_user(argv, sandbox), cwd=folder, environment=_VARIABLES, timeout=120, sandbox=sandbox)
     if not done.ok:
         raise InstrumentError(f"PostgreSQL: initdb failed: {done.last_line}; or set database.url to a server of yours")
 

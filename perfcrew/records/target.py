@@ -122,11 +122,12 @@ class HiddenCheck(Record):
 class Database(Record):
     """The target's data and how an arm gets its own copy."""
 
-    engine: Literal["sqlite", "postgresql"]
+    engine: Literal["sqlite", "postgresql", "mysql"]
+    """`mysql` is MariaDB as well."""
     file: str = "app.db"
     """SQLite: file name inside the arm's data folder."""
     url: str | None = None
-    """PostgreSQL: a server on which perfcrew may create databases; without it perfcrew starts one of its own."""
+    """PostgreSQL, MySQL: a server on which perfcrew may create databases; without it perfcrew starts one of its own."""
     seed: str | None = None
     """Makes the pristine copy, once a run, from the base commit."""
     migrate: str | None = None
