@@ -76,6 +76,8 @@ class Round:
     """Requests that were due, answered or not."""
     stopped: bool = False
     """Ended early, because a goal could not be met any more."""
+    rate: float | None = None
+    """Requests a second in the open model."""
     began_s: float = 0.0
     """When the round began, on the machine's monotonic clock."""
     names: tuple[str, ...] = ()

@@ -48,6 +48,7 @@ class Round:
         self.wires = Wires(parts.hostname or "127.0.0.1", parts.port or 80, parts.path.rstrip("/"), self)
         sequence = draw_requests(job["requests"], job["params"], job["seed"])
         self.lags: list[float] = []
+        self.rate: float | None = job["rate"]
         gc.collect()
         gc.disable()
         self.began = time.perf_counter_ns()
@@ -70,7 +71,7 @@ class Round:
             "requests": self.samples.rows, "seconds": (end - self.began) / 1e9, "cut": cut,
             "failures": dict(self.samples.failures), "client_cpu_s": cpu, "connections": self.wires.opened,
             "sent_bytes": self.wires.sent_bytes, "received_bytes": self.wires.received_bytes, "lags_ms": self.lags,
-            "arrivals": self.model.arrivals, "stopped": stopped, "began_s": self.began / 1e9,
+            "arrivals": self.model.arrivals, "stopped": stopped, "began_s": self.began / 1e9, "rate": self.rate,
         }  # fmt: skip
 
     def ended(self, connection: Connection, exchange: Exchange) -> None:
