@@ -89,6 +89,7 @@ async def start_arm(
     *,
     worktree: Path | None = None,
     trace: Path | None = None,
+    watch: str = "",
     cpus: frozenset[int] | None = None,
 ) -> AsyncIterator[Arm]:
     """Run a version of the target until the block ends; then all its processes are killed and its data is removed.
@@ -99,6 +100,7 @@ async def start_arm(
         name: what to call it.
         worktree: take a copy of this worktree as it stands instead.
         trace: folder that the injected tracer writes to; None runs without it.
+        watch: what the tracer looks at: see `tools.launch.Place`.
         cpus: cores it may use once it is ready; it starts on all of them, which is no part of what is compared.
 
     Raises:
@@ -109,7 +111,7 @@ async def start_arm(
         link_packages(env, workdir)
         data = await copy_data(workspace, name, workdir)
         try:
-            place = Place(env, workdir, data.scratch, data.folder, data.url, trace=trace)
+            place = Place(env, workdir, data.scratch, data.folder, data.url, trace=trace, watch=watch)
             arm = Arm(name, commit, "", 0, workdir, data, None, 0.0, place)
             if trace is not None:
                 trace.mkdir(parents=True, exist_ok=True)
@@ -157,7 +159,8 @@ def serves(workspace: Workspace) -> bool:
     """Whether the target is a server: one that is asked over HTTP, or that wants a port."""
     own = workspace.target.target
     texts = (own.start, *own.environment.values())
-    return any(workload.kind != "command" for workload in workspace.target.workload) or any("{port}" in t for t in texts)
+    asked = any(workload.kind != "command" for workload in workspace.target.workload)
+    return asked or any("{port}" in text for text in texts)
 
 
 async def _start_server(workspace: Workspace, arm: Arm, cpus: frozenset[int] | None) -> None:

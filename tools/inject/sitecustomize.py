@@ -18,10 +18,11 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 def _start_tracer() -> None:
     folder = os.environ.get("PERFCREW_TRACE")  # noqa: TID251  the target's process, where perfcrew.settings is not
+    watch = os.environ.get("PERFCREW_WATCH", "")  # noqa: TID251  as above
     if not folder:
         return
     try:
-        importlib.import_module("perfcrew_tracer").activate(folder, os.getcwd())
+        importlib.import_module("perfcrew_tracer").activate(folder, os.getcwd(), watch)
     except Exception as error:  # noqa: BLE001  a target must start whatever becomes of its tracer
         sys.stderr.write(f"perfcrew: tracing is off: {error!r}\n")
 

@@ -7,9 +7,31 @@ target. Modules of the target's are patched when the target imports them, and no
 from .record import start as _start
 
 
-def activate(folder: str, root: str) -> None:
-    """Trace this process into `folder`/<pid>.jsonl; `root` is the folder whose source lines count as the target's."""
-    from . import imports, requests, statements
+def activate(folder: str, root: str, watch: str = "") -> None:
+    """Watch this process and write to `folder`.
+
+    `root` is the folder whose source lines count as the target's. `watch` says what for: nothing for requests and
+    statements, `loop` for how late event loops are, `allocations` for memory by call
+    site, `count` for how often memory is allocated.
+    """
+    from . import imports, requests
 
     _start(folder, root)
-    imports.install({**requests.HOOKS, **statements.HOOKS})
+    hooks = dict(requests.HOOKS)
+    if watch == "loop":
+        from . import lag
+
+        hooks.update(lag.install())
+    elif watch == "allocations":
+        from . import allocations
+
+        allocations.install(folder)
+    elif watch == "count":
+        from . import allocations
+
+        allocations.count_calls(folder)
+    else:
+        from . import statements
+
+        hooks.update(statements.HOOKS)
+    imports.install(hooks)

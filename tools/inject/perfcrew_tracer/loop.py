@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .record import RequestTrace, find_site, guarded, in_flight, note_blocked
@@ -24,12 +25,16 @@ _watched: set[int] = set()
 def watch() -> None:
     """Watch the running loop from its first request on."""
     # Whoever serves requests on a loop has imported asyncio; who does not must not be made to.
-    running = sys.modules["asyncio"].get_running_loop()
+    watch_loop(sys.modules["asyncio"].get_running_loop())
+
+
+def watch_loop(running: Any) -> None:
+    """Watch a loop that runs, or is about to run, in this thread."""
     if id(running) in _watched:
         return
     _watched.add(id(running))
     arguments = (running, threading.get_ident())
-    threading.Thread(target=_keep_watch, args=arguments, name="perfcrew-loop-watch", daemon=True).start()
+    threading.Thread(target=_Watch.keep, args=arguments, name="perfcrew-loop-watch", daemon=True).start()
 
 
 def _keep_watch(running: Any, thread: int) -> None:
@@ -46,20 +51,30 @@ def _keep_watch(running: Any, thread: int) -> None:
                 guarded(_follow, beat, thread, started)
 
 
+class _Watch:
+    keep: Callable[[Any, int], None] = staticmethod(_keep_watch)
+
+
+def watch_with(keep: Callable[[Any, int], None]) -> None:
+    """Watch in another way: `keep` gets the loop and its thread's id, in a thread of its own."""
+    _Watch.keep = staticmethod(keep)
+
+
 def _follow(beat: threading.Event, thread: int, started: float) -> None:
     # Only a request that was alone can be named: with several in flight nobody knows whose step it was.
     alone: RequestTrace | None = next(iter(in_flight)) if len(in_flight) == 1 else None
-    seen: dict[str, int] = {}
-    samples = 0
-    while not beat.is_set() and time.perf_counter() - started < _GIVE_UP_S:
-        frame = sys._current_frames().get(thread)
-        site, _ = find_site(frame)
-        samples += 1
-        if site:
-            seen[site] = seen.get(site, 0) + 1
+    seen: dict[str, float] = {}
+    first = looked = time.perf_counter()
+    while not beat.is_set() and looked - started < _GIVE_UP_S:
+        site, _ = find_site(sys._current_frames().get(thread))
         beat.wait(_SAMPLE_S)
-    if alone is None or not seen:
+        now = time.perf_counter()
+        seen[site] = seen.get(site, 0.0) + now - looked
+        looked = now
+    if alone is None or looked <= first:
         return
-    site = max(seen, key=lambda place: seen[place])
-    milliseconds = (time.perf_counter() - started) * 1000 * sum(seen.values()) / samples
-    note_blocked(alone, site, milliseconds)
+    # What went before the first look is taken to have been like the rest, as nobody saw it.
+    stretched = 1000 * (looked - started) / (looked - first)
+    for site, seconds in seen.items():
+        if site:
+            note_blocked(alone, site, seconds * stretched)

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -39,6 +40,8 @@ class _Place:
     root = ""
     file: Any = None
     pid = 0
+    opening: Callable[[], Any] | None = None
+    closing: Callable[[Any], dict[str, Any]] | None = None
 
 
 _lock = threading.RLock()
@@ -46,6 +49,8 @@ _texts: dict[str, str] = {}
 _samples: dict[str, int] = {}
 _numbers = itertools.count()
 _inside: dict[str, str | None] = {}
+_short: dict[str, str] = {}
+_LIBRARY = re.compile(r"^.*(?:/(?:site|dist)-packages|/lib/python3(?:\.\d+)?)/")
 
 
 def start(folder: str, root: str) -> None:
@@ -61,6 +66,11 @@ def _forget_parent() -> None:
     global _lock
     _lock = threading.RLock()
     in_flight.clear()
+
+
+def measure_with(opening: Callable[[], Any], closing: Callable[[Any], dict[str, Any]]) -> None:
+    """Measure something of each request: what `closing` makes of what `opening` gave goes into its line."""
+    _Place.opening, _Place.closing = staticmethod(opening), staticmethod(closing)
 
 
 def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -116,6 +126,7 @@ class RequestTrace:
         self.written = False
         self.number = next(_numbers)
         in_flight.add(self)
+        self.opened = guarded(_Place.opening) if _Place.opening else None
 
     def end(self) -> None:
         """The response is out; what follows is background work."""
@@ -124,22 +135,23 @@ class RequestTrace:
 
     def write(self) -> None:
         """End the request and write its line, once."""
+        measured = guarded(_Place.closing, self.opened) if _Place.closing and not self.written else None
         self.end()
         in_flight.discard(self)
         if self.written:
             return
         self.written = True
-        _write({
+        write_line({
             "kind": "request", "method": self.method, "path": self.path, "query": self.query, "route": self.route,
             "status": self.status, "ms": round(self.ms or 0.0, 3), "bytes": self.bytes, "dropped": self.dropped,
             "number": self.number, "ended": time.time(), "background": self.background,
-            "statements": [statement.line() for statement in self.statements],
+            "statements": [statement.line() for statement in self.statements], **(measured or {}),
         })  # fmt: skip
 
 
 def note_blocked(request: RequestTrace, site: str, milliseconds: float) -> None:
     """Write that a line of the target's held the event loop during a request."""
-    _write({"kind": "blocked", "number": request.number, "site": site, "ms": round(milliseconds, 1)})
+    write_line({"kind": "blocked", "number": request.number, "site": site, "ms": round(milliseconds, 1)})
 
 
 def note_statement(sql: Any, params: Any, many: bool = False) -> StatementTrace | None:
@@ -165,7 +177,7 @@ def note_statement(sql: Any, params: Any, many: bool = False) -> StatementTrace 
     shown = plain(params[0] if many and isinstance(params, (list, tuple)) and params else params)
     if _samples.get(identifier, 0) < MAX_SAMPLES:
         _samples[identifier] = _samples.get(identifier, 0) + 1
-        _write({"kind": "statement", "id": identifier, "fingerprint": known[:MAX_TEXT], "sql": text[:MAX_TEXT],
+        write_line({"kind": "statement", "id": identifier, "fingerprint": known[:MAX_TEXT], "sql": text[:MAX_TEXT],
                 "params": shown, "many": many})  # fmt: skip
     asked = text + json.dumps(shown, sort_keys=True)
     digest = hashlib.sha256(asked.encode("utf-8", "replace")).hexdigest()[:8]
@@ -213,6 +225,17 @@ def _own_path(filename: str) -> str | None:
     return _inside[filename]
 
 
+def find_short(filename: str) -> tuple[str, bool]:
+    """A file's path without what differs from machine to machine, and whether it is the target's."""
+    own = _own_path(filename)
+    if own is not None:
+        return own, True
+    short = _short.get(filename)
+    if short is None:
+        short = _short[filename] = _LIBRARY.sub("", filename)
+    return short, False
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """A parameter as JSON: what JSON lacks is tagged, as `{"datetime": "…"}`, so that it can be bound again."""
     if value is None or isinstance(value, (bool, int, float)):
@@ -231,7 +254,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     return {"other": kind}
 
 
-def _write(line: dict[str, Any]) -> None:
+def write_line(line: dict[str, Any]) -> None:
+    """Append one line to this process's file."""
     text = json.dumps(line, separators=(",", ":"), default=repr) + "\n"
     with _lock:
         if _Place.pid != os.getpid():
