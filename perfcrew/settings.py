@@ -76,12 +76,23 @@ class Settings(BaseSettings):
     """Most steps in one plan."""
     sandbox: Literal["auto", "off"] = "auto"
     """auto: confine target code and commands with bubblewrap where that works, and say so where not. off: never."""
+    chromium: Path | None = None
+    """The browser for web vitals: chromium, or a chrome of the same kind. Default: the one on PATH."""
+    node_modules: Path | None = None
+    """A node_modules folder with lighthouse or source-map-explorer in it. Default: programs on PATH, then what the
+    target installed."""
     tiktoken_cache_dir: Path | None = Field(default=None, validation_alias="TIKTOKEN_CACHE_DIR")
     """Where tiktoken keeps its tables; with them, estimates of tokens before a call are closer. Nothing is fetched."""
     studio_repo: Path | None = None
     """Repository on which `langgraph dev` opens the recipe."""
     reply_timeout_s: float = Field(default=600.0, gt=0)
     """Seconds to wait for one reply of a model."""
+
+    @property
+    def programs(self) -> dict[str, Path]:
+        """External programs that the user named, by name."""
+        named = {"chromium": self.chromium, "node_modules": self.node_modules}
+        return {name: path for name, path in named.items() if path is not None}
 
 
 def load_settings(**overrides: Any) -> Settings:

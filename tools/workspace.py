@@ -35,6 +35,11 @@ class Workspace:
     """The description itself. Where it lies in the repository, it looks empty to everything that is confined."""
     installers: Mapping[str, str] = field(default_factory=dict)
     """The user's variables that installers need, for setup only: proxies, package indexes, certificates."""
+    programs: Mapping[str, Path] = field(default_factory=dict)
+    """External programs that the user named: `chromium`, and the folder `node_modules`."""
+    own_environments: bool = False
+    """Each commit gets the environment that its own setup inputs ask for: for comparing commits of the user's own. In a
+    run all arms share the base's, as no change may touch these files, and setup has the network."""
     candidate: str = ""
     """The commit under validation; empty before there is one."""
 

@@ -1,0 +1,1 @@
+"""A shop's front page with planted problems, and a twin without them."""
