@@ -5,9 +5,7 @@ Never on a database of the user's. Writing statements are not explained: their p
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -15,13 +13,11 @@ from pydantic import Field
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Evidence
-from tools.database import copy_data
-from tools.explain_postgres import PostgresCopy
-from tools.explain_sqlite import SqliteCopy
+from tools.copies import Copy, open_copy
 from tools.facts import Row, number, pack_rows, text, unpack_rows
 from tools.git import worktree_of
 from tools.lease import quiet_lease
-from tools.plans import Explained, Table, bind, parse_select, tables_of
+from tools.plans import Explained, PlanFacts, Table, bind, parse_select, tables_of
 from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace
 
@@ -47,7 +43,7 @@ async def explain_queries(workspace: Workspace, queries: Evidence, *, arm_name: 
     if not wanted:
         raise InstrumentError("no reading statement was traced, so there is nothing to explain")
     folder = await worktree_of(workspace, queries.measurements[0].commit)
-    async with quiet_lease(workspace), _open_copy(workspace, f"explain-{arm_name}", folder) as copy:
+    async with quiet_lease(workspace), open_copy(workspace, f"explain-{arm_name}", folder) as copy:
         tables, rows = await asyncio.to_thread(_explain_all, copy, wanted, texts)
     where = queries.id.partition("@")[2]
     missing = [row for row in rows if row.get("index")]
@@ -79,36 +75,14 @@ def _rank(statements: Sequence[Row], texts: dict[str, Any]) -> list[Row]:
     return sorted(best.values(), key=lambda row: -number(row, "loop_share"))[:MAX_QUERIES]
 
 
-@asynccontextmanager
-async def _open_copy(workspace: Workspace, name: str, folder: Path) -> AsyncIterator[SqliteCopy | PostgresCopy]:
-    database = workspace.target.database
-    if database is None:
-        raise InstrumentError("the target description has no [database], so no query can be explained")
-    data = await copy_data(workspace, name, folder)
-    try:
-        copy = await asyncio.to_thread(_connect, database.engine, data.url)
-        try:
-            yield copy
-        finally:
-            copy.close()
-    finally:
-        await data.drop()
-
-
-def _connect(engine: str, url: str) -> SqliteCopy | PostgresCopy:
-    return SqliteCopy(url) if engine == "sqlite" else PostgresCopy(url)
-
-
 def _explain_all(
-    copy: SqliteCopy | PostgresCopy, wanted: Sequence[Row], texts: dict[str, Any]
+    copy: Copy, wanted: Sequence[Row], texts: dict[str, Any]
 ) -> tuple[dict[str, Table], list[dict[str, Any]]]:
     tables = copy.tables()
     return tables, [_explain_one(copy, row, texts[text(row, "id")]["samples"], tables) for row in wanted]
 
 
-def _explain_one(
-    copy: SqliteCopy | PostgresCopy, row: Row, samples: Sequence[Any], tables: dict[str, Table]
-) -> dict[str, Any]:
+def _explain_one(copy: Copy, row: Row, samples: Sequence[Any], tables: dict[str, Table]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": text(row, "id"), "endpoint": text(row, "endpoint"), "site": text(row, "site"),
         "calls": number(row, "calls"), "share": number(row, "share"), "sql": text(row, "sql"),
@@ -117,7 +91,7 @@ def _explain_one(
     if sample is None:
         return {**found, "problem": problem}
     sql, params, seen = sample
-    found |= {"plan": seen.plan, "ms": seen.ms, "rows": seen.rows, "scanned": seen.scanned}
+    found |= {"plan": seen.plan, "ms": seen.ms, "rows": seen.rows, "scanned": seen.scanned, **_flat(seen.facts)}
     if seen.candidate is None:
         return found
     lead = f"{seen.candidate.table}({seen.candidate.columns[0]})"
@@ -130,8 +104,20 @@ def _explain_one(
     return {**found, "after_ms": after_ms, "after_plan": after_plan, "index_used": int(used)}
 
 
+def _flat(facts: PlanFacts) -> Row:
+    """Facts of a plan as a row holds them."""
+    worst = ", ".join(f"{name} ({share:.0%})" for name, share in facts.worst)
+    scans = ", ".join(f"{name} ({rows:,} rows)" for name, rows in facts.scans[:4])
+    return {
+        "read": facts.read, "read_exact": int(facts.exact), "worst": worst or None, "seq_scans": scans or None,
+        "spills": ", ".join(facts.spills) or None, "kilobytes": facts.kilobytes,
+        "misjudged": f"{facts.misjudged[0]}, {facts.misjudged[1]:.0f} times" if facts.misjudged else None,
+        "indexes": ",".join(sorted(facts.indexes)) or None,
+    }  # fmt: skip
+
+
 def _look_at_samples(
-    copy: SqliteCopy | PostgresCopy, samples: Sequence[Any], tables: dict[str, Table]
+    copy: Copy, samples: Sequence[Any], tables: dict[str, Table]
 ) -> tuple[tuple[str, Any, Explained] | None, str]:
     """The slowest of the traced calls; or why none could be explained."""
     best: tuple[str, Any, Explained] | None = None
@@ -167,7 +153,9 @@ def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table]) -> st
         if "plan" not in row:
             lines.append(f"  not explained: {row['problem']}")
             continue
-        lines.append(f"  {row['ms']:.2f} ms, {row['rows']} rows")
+        lines.append(f"  {row['ms']:.2f} ms, {row['rows']} rows returned, {_tell_read(row)}")
+        told = (("worst", "time goes into"), ("spills", "SPILLS TO DISK:"), ("misjudged", "estimate is off at"))
+        lines += [f"  {words} {row[name]}" for name, words in told if row.get(name)]
         lines += [f"  {step[:140]}" for step in row["plan"][:MAX_SHOWN_PLAN]]
         if row.get("index"):
             lines.append(
@@ -185,6 +173,14 @@ def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table]) -> st
         indexes = "; ".join(f"{name} ({', '.join(columns)})" for name, columns in table.indexes.items())
         lines.append(f"  {table.name}: {table.rows:,} rows; indexes: {indexes or 'none'}")
     return "\n".join(lines)
+
+
+def _tell_read(row: Mapping[str, Any]) -> str:
+    if row.get("read") is None:
+        return "rows read unknown (the engine does not count them)"
+    at_least = "" if row.get("read_exact") else "at least "
+    size = f", {row['kilobytes']:,} kB of pages" if row.get("kilobytes") else ""
+    return f"{at_least}{row['read']:,} rows read{size}"
 
 
 class ExplainQuery(Record):
@@ -207,7 +203,7 @@ async def explain_query(arguments: ExplainQuery, workspace: Workspace) -> ToolOu
     folder = workspace.worktree or await worktree_of(workspace, workspace.candidate or workspace.base_commit)
     sql, params = to_driver(arguments.sql, arguments.params, database.engine)
     try:
-        async with quiet_lease(workspace), _open_copy(workspace, "explain", folder) as copy:
+        async with quiet_lease(workspace), open_copy(workspace, "explain", folder) as copy:
             tables, row = await asyncio.to_thread(_explain_freely, copy, sql, params)
     except InstrumentError as error:
         raise ToolError(str(error)) from error
@@ -217,7 +213,7 @@ async def explain_query(arguments: ExplainQuery, workspace: Workspace) -> ToolOu
     return ToolOutput(content=render_plans([row], read))
 
 
-def _explain_freely(copy: SqliteCopy | PostgresCopy, sql: str, params: Any) -> tuple[dict[str, Table], dict[str, Any]]:
+def _explain_freely(copy: Copy, sql: str, params: Any) -> tuple[dict[str, Table], dict[str, Any]]:
     tables = copy.tables()
     row: Row = {"id": "query", "endpoint": "asked for", "site": "by hand", "calls": 1.0, "share": 1.0, "sql": sql}
     return tables, _explain_one(copy, row, [{"sql": sql, "params": params}], tables)

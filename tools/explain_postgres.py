@@ -1,11 +1,13 @@
 """Plans, table sizes and index trials on a run's own copy of a PostgreSQL database."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tools.plans import Candidate, Explained, Table, covered, find_candidate, postgres_scans, render_postgres
+from tools.plan_nodes import postgres_scans, render_postgres, sum_up_plan
+from tools.plans import Candidate, Explained, ForeignKey, Table, covered, find_candidate
 
 if TYPE_CHECKING:
     from psycopg import ClientCursor, Connection
@@ -18,12 +20,19 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 """
 _INDEXES = """
-SELECT t.relname, i.relname, array_agg(a.attname ORDER BY k.place)
+SELECT t.relname, i.relname, array_agg(a.attname ORDER BY k.place), bool_or(x.indisunique), bool_and(x.indpred IS NULL)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
 CROSS JOIN LATERAL unnest(x.indkey) WITH ORDINALITY AS k(number, place)
 JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number
-WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') GROUP BY 1, 2
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND x.indexprs IS NULL GROUP BY 1, 2
+"""
+_FOREIGN_KEYS = """
+SELECT t.relname, array_agg(a.attname ORDER BY k.place), r.relname
+FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_class r ON r.oid = c.confrelid
+CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k(number, place)
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number
+WHERE c.contype = 'f' GROUP BY c.oid, t.relname, r.relname ORDER BY 1, 2
 """
 
 
@@ -47,12 +56,22 @@ class PostgresCopy:
     def tables(self) -> dict[str, Table]:
         """All tables with their columns, sizes and indexes."""
         indexes: dict[str, dict[str, tuple[str, ...]]] = {}
-        for table, index, columns in self._connection.execute(_INDEXES).fetchall():
-            indexes.setdefault(table, {})[index] = tuple(columns)
+        unique: dict[str, set[str]] = {}
+        keys: dict[str, list[ForeignKey]] = {}
+        for table, index, columns, is_unique, whole in self._connection.execute(_INDEXES).fetchall():
+            # A partial index serves some queries only: it covers nothing in general.
+            indexes.setdefault(table, {})[index if whole else f"{index} (partial)"] = tuple(columns)
+            if is_unique:
+                unique.setdefault(table, set()).add(index)
+        for table, columns, other in self._connection.execute(_FOREIGN_KEYS).fetchall():
+            keys.setdefault(table, []).append(ForeignKey(tuple(columns), other))
         return {
-            name: Table(name, max(0, round(rows)), tuple(columns or ()), indexes.get(name, {}))
+            name: Table(
+                name, max(0, round(rows)), tuple(columns or ()), indexes.get(name, {}),
+                frozenset(unique.get(name, ())), tuple(keys.get(name, ())),
+            )
             for name, columns, rows in self._connection.execute(_TABLES).fetchall()
-        }
+        }  # fmt: skip
 
     @contextmanager
     def _rolled_back(self, *, reading: bool) -> "Iterator[ClientCursor[Any]]":
@@ -85,14 +104,14 @@ class PostgresCopy:
             self._analyse(cursor, sql, params)
             found = self._analyse(cursor, sql, params)
         plan, ms = found["Plan"], float(found["Execution Time"])
-        rows = round(float(plan.get("Actual Rows", 0)))
+        rows, facts = round(float(plan.get("Actual Rows", 0))), sum_up_plan(plan)
         columns = {name: table.columns for name, table in tables.items()}
         lines = render_postgres(plan)
         for scan in postgres_scans(plan):
             wanted = find_candidate(sql, self.engine, scan.table, columns)
             if wanted is not None and not covered(wanted, tables[wanted.table].indexes):
-                return Explained(lines, ms, rows, wanted, scan.rows)
-        return Explained(lines, ms, rows)
+                return Explained(lines, ms, rows, wanted, scan.rows, facts)
+        return Explained(lines, ms, rows, facts=facts)
 
     def try_index(self, sql: str, params: Any, candidate: Candidate) -> tuple[float, list[str]]:
         """Create the index, time the query and show its plan, and roll all of it back."""
@@ -102,6 +121,27 @@ class PostgresCopy:
             self._analyse(cursor, sql, params)
             found = self._analyse(cursor, sql, params)
         return float(found["Execution Time"]), render_postgres(found["Plan"])
+
+    def run_once(self, sql: str, params: Any, *, writes: bool) -> float:
+        """Milliseconds that one statement takes on the server's side of the wire and ours; writes are rolled back."""
+        sql, params = positional(sql, params)
+        with self._rolled_back(reading=not writes) as cursor:
+            began = time.perf_counter()
+            cursor.execute(sql, params or None)
+            if cursor.description is not None:
+                cursor.fetchall()
+            return (time.perf_counter() - began) * 1000
+
+    def change(self, ddl: str) -> float:
+        """Seconds that a change of the schema takes."""
+        began = time.perf_counter()
+        self._connection.execute(ddl)
+        return time.perf_counter() - began
+
+    def index_bytes(self, name: str) -> int | None:
+        """Size of an index."""
+        row = self._connection.execute("SELECT pg_relation_size(to_regclass(quote_ident(%s)))", (name,)).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
 
 
 def positional(sql: str, params: Any) -> tuple[str, Any]:

@@ -8,7 +8,20 @@ from contextlib import closing, contextmanager
 from statistics import median
 from typing import Any
 
-from tools.plans import BIG_TABLE_ROWS, Candidate, Explained, Table, covered, find_candidate, sqlite_scans
+from perfcrew.errors import ToolError
+from tools.plans import (
+    BIG_TABLE_ROWS,
+    Candidate,
+    Explained,
+    ForeignKey,
+    Table,
+    covered,
+    find_candidate,
+    parse_select,
+    sqlite_facts,
+    sqlite_scans,
+    tables_of,
+)
 
 REPEATS = 5
 LIMIT_S = 5.0
@@ -44,15 +57,30 @@ class SqliteCopy:
         quoted = '"' + name.replace('"', '""') + '"'
         run = self._connection.execute
         columns = run(f"PRAGMA table_info({quoted})").fetchall()
-        indexes = {}
+        indexes, unique = {}, set()
         for row in run(f"PRAGMA index_list({quoted})").fetchall():
-            parts = run('PRAGMA index_info("' + str(row[1]).replace('"', '""') + '")').fetchall()
-            indexes[str(row[1])] = tuple(str(part[2]) for part in parts)
+            name_, partial = str(row[1]), bool(row[4])
+            parts = run('PRAGMA index_info("' + name_.replace('"', '""') + '")').fetchall()
+            if any(part[2] is None for part in parts):
+                continue
+            # A partial index serves some queries only: it covers nothing in general.
+            indexes[f"{name_} (partial)" if partial else name_] = tuple(str(part[2]) for part in parts)
+            if row[2]:
+                unique.add(name_)
         key = [str(column[1]) for column in sorted(columns, key=lambda column: int(column[5])) if column[5]]
         if key:
             indexes["primary key"] = tuple(key)
+            unique.add("primary key")
         rows = int(run(f"SELECT count(*) FROM {quoted}").fetchone()[0])
-        return Table(name, rows, tuple(str(column[1]) for column in columns), indexes)
+        return Table(
+            name, rows, tuple(str(column[1]) for column in columns), indexes, frozenset(unique), self._keys(quoted)
+        )
+
+    def _keys(self, quoted: str) -> tuple[ForeignKey, ...]:
+        found: dict[int, list[tuple[str, str]]] = {}
+        for row in self._connection.execute(f"PRAGMA foreign_key_list({quoted})").fetchall():
+            found.setdefault(int(row[0]), []).append((str(row[2]), str(row[3])))
+        return tuple(ForeignKey(tuple(column for _, column in parts), parts[0][0]) for parts in found.values())
 
     def explain(self, sql: str, params: Any) -> list[str]:
         """The plan's steps, indented by depth."""
@@ -103,13 +131,14 @@ class SqliteCopy:
             plan = self.explain(sql, params)
             ms, rows = self.run(sql, params)
         columns = {name: table.columns for name, table in tables.items()}
+        facts = sqlite_facts(plan, tables, _aliases(sql), sql)
         for scan in sqlite_scans(plan):
             wanted = find_candidate(sql, self.engine, scan.table, columns)
             if wanted is None or tables[wanted.table].rows <= BIG_TABLE_ROWS:
                 continue
             if not covered(wanted, tables[wanted.table].indexes):
-                return Explained(plan, ms, rows, wanted, tables[wanted.table].rows)
-        return Explained(plan, ms, rows)
+                return Explained(plan, ms, rows, wanted, tables[wanted.table].rows, facts)
+        return Explained(plan, ms, rows, facts=facts)
 
     def try_index(self, sql: str, params: Any, candidate: Candidate) -> tuple[float, list[str]]:
         """Create the index, time the query and show its plan, and drop the index."""
@@ -120,7 +149,40 @@ class SqliteCopy:
             try:
                 return self.run(sql, params)[0], self.explain(sql, params)
             finally:
-                cursor.execute(f'DROP INDEX "{candidate.name}"')
+                cursor.execute(candidate.drop)
+
+    def run_once(self, sql: str, params: Any, *, writes: bool) -> float:
+        """Milliseconds that one statement takes; what it writes is rolled back."""
+        sql, params = as_sqlite(sql, params)
+        with self._limited():
+            self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            try:
+                began = time.perf_counter()
+                self._connection.execute(sql, params).fetchall()
+                return (time.perf_counter() - began) * 1000
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    def change(self, ddl: str) -> float:
+        """Seconds that a change of the schema takes."""
+        began = time.perf_counter()
+        self._connection.execute(ddl)
+        return time.perf_counter() - began
+
+    def index_bytes(self, name: str) -> int | None:
+        """Size of an index; None where this SQLite was built without its page statistics."""
+        try:
+            row = self._connection.execute("SELECT sum(pgsize) FROM dbstat WHERE name = ?", (name,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+        return None if row[0] is None else int(row[0])
+
+
+def _aliases(sql: str) -> dict[str, str]:
+    try:
+        return tables_of(parse_select(sql, "sqlite"))
+    except ToolError:
+        return {}
 
 
 def as_sqlite(sql: str, params: Any) -> tuple[str, Any]:

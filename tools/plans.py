@@ -18,7 +18,10 @@ BIG_TABLE_ROWS = 1000
 SELECTIVE = 0.2
 """PostgreSQL: a sequential scan that keeps less than this share of its rows wants an index."""
 MAX_COLUMNS = 4
-_REFUSED_FUNCTION = re.compile(r"^(?:pg_|lo_|dblink|query_to|set_config|nextval|setval|currval|load_extension)", re.I)
+_REFUSED_FUNCTION = re.compile(
+    r"^(?:pg_|lo_|dblink|query_to|set_config|nextval|setval|currval|load_extension|load_file|sleep|benchmark|get_lock)",
+    re.I,
+)
 _NAMED = re.compile(r"%\(([A-Za-z_]\w*)\)s|(?<![:\w]):([A-Za-z_]\w*)|\$(\d+)|%s")
 
 
@@ -39,6 +42,8 @@ class Candidate:
 
     table: str
     columns: tuple[str, ...]
+    engine: str = "sqlite"
+    """Decides how names are quoted."""
 
     @property
     def name(self) -> str:
@@ -48,8 +53,17 @@ class Candidate:
     @property
     def ddl(self) -> str:
         """The statement that creates it."""
-        columns = ", ".join(_quoted(column) for column in self.columns)
-        return f"CREATE INDEX {_quoted(self.name)} ON {_quoted(self.table)} ({columns})"
+        columns = ", ".join(self._quoted(column) for column in self.columns)
+        return f"CREATE INDEX {self._quoted(self.name)} ON {self._quoted(self.table)} ({columns})"
+
+    @property
+    def drop(self) -> str:
+        """The statement that removes it again."""
+        where = f" ON {self._quoted(self.table)}" if self.engine == "mysql" else ""
+        return f"DROP INDEX {self._quoted(self.name)}{where}"
+
+    def _quoted(self, name: str) -> str:
+        return quoted(name, self.engine)
 
 
 _RESERVED = frozenset(
@@ -58,8 +72,20 @@ _RESERVED = frozenset(
 )  # fmt: skip
 
 
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _RESERVED else f'"{name}"'
+def quoted(name: str, engine: str) -> str:
+    """A name as the engine reads it; plain ones stay plain."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _RESERVED:
+        return name
+    mark = "`" if engine == "mysql" else '"'
+    return mark + name.replace(mark, mark * 2) + mark
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Columns that refer to another table."""
+
+    columns: tuple[str, ...]
+    refers_to: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +96,28 @@ class Table:
     rows: int
     columns: tuple[str, ...]
     indexes: Mapping[str, tuple[str, ...]]
+    """Name to columns, in order; those of other kinds than plain ones on columns are left out."""
+    unique: frozenset[str] = frozenset()
+    """Names of the indexes that keep values unique, the primary key's among them."""
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanFacts:
+    """What a plan says beside its steps. Shares are of the query's time, sizes in rows."""
+
+    read: int | None = None
+    """Rows read from tables and indexes; None where the engine does not tell."""
+    exact: bool = False
+    """False: `read` is a lower bound, taken from what the plan reads from end to end."""
+    worst: tuple[tuple[str, float], ...] = ()
+    spills: tuple[str, ...] = ()
+    misjudged: tuple[str, float] | None = None
+    scans: tuple[tuple[str, int], ...] = ()
+    """Tables that are read from end to end, with the rows read, the largest first."""
+    kilobytes: int | None = None
+    indexes: frozenset[str] = frozenset()
+    """Names of the indexes that it uses."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +130,7 @@ class Explained:
     candidate: Candidate | None = None
     scanned: int | None = None
     """Rows of the table that is read from end to end."""
+    facts: PlanFacts = PlanFacts()
 
 
 def parse_select(sql: str, dialect: str) -> "exp.Query":
@@ -111,7 +160,7 @@ def parse_select(sql: str, dialect: str) -> "exp.Query":
 
 
 def _dialect(engine: str) -> str:
-    return "postgres" if engine == "postgresql" else "sqlite"
+    return {"postgresql": "postgres"}.get(engine, engine)
 
 
 def _neutral(sql: str) -> str:
@@ -131,7 +180,7 @@ def find_candidate(sql: str, dialect: str, alias: str, columns: Mapping[str, Seq
 
     Args:
         sql: the query.
-        dialect: `sqlite` or `postgresql`.
+        dialect: `sqlite`, `postgresql` or `mysql`.
         alias: the table as the plan names it.
         columns: table name to its columns, to place columns that have no table.
     """
@@ -167,7 +216,7 @@ def find_candidate(sql: str, dialect: str, alias: str, columns: Mapping[str, Seq
     # A range ends what an index can order: with one, order comes after it in vain.
     tail = [name for name in dict.fromkeys(ranges[:1] or order) if name not in chosen]
     found = tuple([*chosen, *tail][:MAX_COLUMNS])
-    return Candidate(table, found) if found else None
+    return Candidate(table, found, dialect) if found else None
 
 
 def covered(candidate: Candidate, indexes: Mapping[str, Sequence[str]]) -> bool:
@@ -189,47 +238,28 @@ def sqlite_scans(plan: Sequence[str]) -> list[Scan]:
     return found
 
 
-def walk_plan(node: Mapping[str, Any], depth: int = 0) -> list[tuple[int, Mapping[str, Any]]]:
-    """PostgreSQL's plan tree as rows with their depth."""
-    rows: list[tuple[int, Mapping[str, Any]]] = [(depth, node)]
-    for child in node.get("Plans", ()):
-        rows += walk_plan(child, depth + 1)
-    return rows
+_SQLITE_INDEX = re.compile(r"USING (?:COVERING )?INDEX (\S+)")
 
 
-def postgres_scans(plan: Mapping[str, Any]) -> list[Scan]:
-    """Sequential scans of big tables that throw most of their rows away."""
-    found = []
-    for _, node in walk_plan(plan):
-        if node.get("Node Type") not in ("Seq Scan", "Parallel Seq Scan"):
-            continue
-        loops = float(node.get("Actual Loops", 1))
-        kept = float(node.get("Actual Rows", 0)) * loops
-        read = kept + float(node.get("Rows Removed by Filter", 0)) * loops
-        if read >= BIG_TABLE_ROWS and kept <= SELECTIVE * read:
-            found.append(Scan(node.get("Alias") or node["Relation Name"], round(read), round(kept)))
-    return found
+def sqlite_facts(plan: Sequence[str], tables: Mapping[str, Table], aliases: Mapping[str, str], sql: str) -> PlanFacts:
+    """What a SQLite plan tells of rows read: a lower bound, as the engine counts none.
 
-
-def render_postgres(plan: Mapping[str, Any]) -> list[str]:
-    """A PostgreSQL plan, a line a node: what it does, estimate against actual rows, time, spills, rows thrown away."""
-    lines = []
-    for depth, node in walk_plan(plan):
-        where = node.get("Relation Name") or node.get("Index Name") or ""
-        estimate, actual = float(node.get("Plan Rows", 0)), float(node.get("Actual Rows", 0))
-        loops = float(node.get("Actual Loops", 1))
-        line = (
-            f"{'  ' * depth}{node['Node Type']} {where}".rstrip()
-            + f": {float(node.get('Actual Total Time', 0)) * loops:.2f} ms, {actual:g} rows × {loops:g} loops"
-        )
-        if actual and not 0.1 <= (estimate / actual) <= 10:
-            line += f" (estimated {estimate:g})"
-        if node.get("Rows Removed by Filter"):
-            line += f", {node['Rows Removed by Filter']} rows thrown away by {str(node.get('Filter', 'a filter'))[:80]}"
-        if node.get("Sort Space Type") == "Disk" or node.get("Temp Written Blocks"):
-            line += ", SPILLS TO DISK"
-        lines.append(line)
-    return lines
+    The outermost table is read to its end where the plan scans it, unless a LIMIT may stop it early; of tables that
+    are searched nothing is known.
+    """
+    steps = [step for step in plan if step.strip().startswith(("SCAN", "SEARCH"))]
+    scans = [(aliases.get(scan.table, scan.table), scan) for scan in sqlite_scans(plan)]
+    sizes = [(name, tables[name].rows) for name, _ in scans if name in tables]
+    sorted_first = any("USE TEMP B-TREE" in step for step in plan)
+    stops_early = bool(re.search(r"\bLIMIT\b", sql, re.I)) and not sorted_first
+    outermost = bool(steps) and steps[0].strip().startswith("SCAN") and bool(sizes) and not stops_early
+    indexes = frozenset(name for step in plan for name in _SQLITE_INDEX.findall(step))
+    return PlanFacts(
+        read=sizes[0][1] if outermost else None,
+        scans=tuple(sorted(sizes, key=lambda item: -item[1])),
+        spills=(),
+        indexes=indexes,
+    )
 
 
 def bind(params: Any) -> Any:

@@ -10,14 +10,15 @@ from perfcrew.errors import ToolError
 from tools.explain import to_driver
 from tools.explain_postgres import positional
 from tools.explain_sqlite import as_sqlite
+from tools.plan_nodes import postgres_scans, render_postgres, sum_up_plan
 from tools.plans import (
     Candidate,
+    Table,
     bind,
     covered,
     find_candidate,
     parse_select,
-    postgres_scans,
-    render_postgres,
+    sqlite_facts,
     sqlite_scans,
 )
 
@@ -114,6 +115,45 @@ def test_postgres_plan_tells_estimates_spills_and_waste() -> None:
     sort, scan = render_postgres(plan())
     assert sort == "Sort: 7.00 ms, 1000 rows × 1 loops (estimated 5), SPILLS TO DISK"
     assert scan == "  Seq Scan books: 6.00 ms, 10 rows × 2 loops, 9990 rows thrown away by (year > 1)"
+
+
+def test_postgres_facts_name_what_is_worth_it() -> None:
+    facts = sum_up_plan(plan())
+    assert (facts.read, facts.exact) == (20_000, True)
+    # 6 of the sort's 7 ms are spent below it.
+    assert facts.worst == (("Seq Scan books", pytest.approx(6 / 7)), ("Sort", pytest.approx(1 / 7)))
+    assert facts.spills == ("Sort",)
+    assert facts.misjudged == ("Sort", 200.0)
+    assert facts.scans == (("books", 20_000),)
+
+
+def test_a_plan_that_went_well_has_nothing_to_tell() -> None:
+    node = {"Node Type": "Index Scan", "Relation Name": "books", "Index Name": "ix", "Plan Rows": 3, "Actual Rows": 2,
+            "Actual Loops": 1, "Actual Total Time": 0.1, "Shared Hit Blocks": 4}  # fmt: skip
+    facts = sum_up_plan(node)
+    assert (facts.read, facts.spills, facts.misjudged, facts.scans) == (2, (), None, ())
+    assert (facts.kilobytes, facts.indexes) == (32, frozenset({"ix"}))
+
+
+@pytest.mark.parametrize(
+    ("plan_", "sql", "read"),
+    [
+        (["SCAN b"], "SELECT * FROM books b WHERE year = 1", 5000),
+        (["SCAN b"], "SELECT * FROM books b WHERE year = 1 LIMIT 1", None),
+        (["SCAN b", "USE TEMP B-TREE FOR ORDER BY"], "SELECT * FROM books b ORDER BY year LIMIT 1", 5000),
+        (["SEARCH b USING INDEX ix (author_id=?)"], "SELECT * FROM books b WHERE author_id = 1", None),
+        (["SEARCH a USING INDEX pk (id=?)", "SCAN b"], "SELECT * FROM authors a, books b WHERE a.id = 1", None),
+    ],
+)
+def test_sqlite_says_what_was_read_only_where_it_is_sure(plan_: list[str], sql: str, read: int | None) -> None:
+    books = Table("books", 5000, ("id", "year"), {})
+    facts = sqlite_facts(plan_, {"books": books}, {"b": "books", "a": "authors"}, sql)
+    assert (facts.read, facts.exact) == (read, False)
+
+
+def test_sqlite_names_the_indexes_that_it_uses() -> None:
+    steps = ["SEARCH b USING COVERING INDEX ix_one (a=?)", "SCAN c USING INDEX ix_two"]
+    assert sqlite_facts(steps, {}, {}, "").indexes == {"ix_one", "ix_two"}
 
 
 def test_recorded_parameters_are_bound_again() -> None:

@@ -1,0 +1,81 @@
+"""Plans and index trials on a private MariaDB server, and MySQL's plans read without one."""
+
+from typing import Any
+
+import pytest
+from test_explain_postgres import queries
+from test_mysql import needs_server, workspace  # noqa: F401  a fixture
+
+from perfcrew.errors import ToolError
+from tools.copies import open_copy
+from tools.explain import explain_queries, explain_query
+from tools.facts import unpack_rows
+from tools.mysql_plan import mysql_facts, mysql_scans, render_mysql
+from tools.plans import Candidate
+from tools.workspace import Workspace
+
+
+@pytest.mark.app
+@needs_server
+async def test_explains_with_traced_parameters_and_tries_an_index(workspace: Workspace) -> None:  # noqa: F811
+    traced = queries(
+        workspace,
+        scanned=("SELECT title FROM books WHERE year = %(y)s", {"y": 1950}),
+        joined=(
+            "SELECT a.name FROM books b JOIN authors a ON a.id = b.author_id WHERE b.year > %s ORDER BY title LIMIT 3",
+            [1990],
+        ),
+        fine=("SELECT name FROM authors WHERE id = %s", [5]),
+    )
+    evidence = await explain_queries(workspace, traced, arm_name="base")
+    rows = {row["id"]: row for row in unpack_rows(evidence.facts, "plan")}
+    assert rows["scanned"]["index"] == "CREATE INDEX ix_books_year ON books (year)"
+    assert (rows["scanned"]["scanned"], rows["scanned"]["rows"], rows["scanned"]["index_used"]) == (5000, 50, 1)
+    assert 5000 <= float(rows["scanned"]["read"] or 0) <= 5003, "one more to see the end, and the way to the first"
+    assert (rows["fine"]["read"], rows["fine"]["rows"], rows["fine"]["indexes"]) == (1, 1, "PRIMARY")
+    assert "index" not in rows["fine"]
+    assert "books: ALL, reads 5,000 rows" in evidence.digest
+    assert float(rows["joined"]["read"] or 0) > 5000
+
+
+@pytest.mark.app
+@needs_server
+async def test_a_trial_leaves_no_index_and_models_read_only(workspace: Workspace) -> None:  # noqa: F811
+    async with open_copy(workspace, "trial", workspace.folder) as copy:
+        before = copy.tables()
+        assert before["books"].foreign_keys[0].refers_to == "authors"
+        wanted = Candidate("books", ("year", "order"), "mysql")
+        assert wanted.ddl == "CREATE INDEX ix_books_year_order ON books (year, `order`)"
+        copy.try_index("SELECT id FROM books WHERE year = 1950", None, Candidate("books", ("year",), "mysql"))
+        assert copy.tables()["books"].indexes == before["books"].indexes
+        assert copy.run_once("DELETE FROM books WHERE year = %s", [1950], writes=True) > 0
+        assert copy.look("SELECT id FROM books WHERE year = 1950", None, before).rows == 50, "rolled back"
+    sql = "SELECT count(*) FROM books WHERE year = ? AND title LIKE '%x'"
+    output = await explain_query.call({"sql": sql, "params": [1950]}, workspace)
+    assert "books: ALL" in output.content
+    for refused in ("DELETE FROM books", "SELECT sleep(1)", "SELECT load_file('/etc/passwd')"):
+        with pytest.raises(ToolError):
+            await explain_query.call({"sql": refused}, workspace)
+
+
+def plan(**table: Any) -> dict[str, Any]:
+    node = {"table_name": "books", "access_type": "ALL", **table}
+    return {"query_block": {"ordering_operation": {"using_filesort": True, "nested_loop": [{"table": node}]}}}
+
+
+def test_what_mysql_only_guesses_is_labelled() -> None:
+    guessed = plan(rows_examined_per_scan=4000, filtered="100.00")
+    assert [(scan.table, scan.rows) for scan in mysql_scans(guessed)] == [("books", 4000)]
+    lines = render_mysql(guessed, measured=False)
+    assert lines[0].startswith("estimates only") and lines[-1] == "  books: ALL, reads 4,000 rows"
+    facts = mysql_facts(guessed, 4001)
+    assert (facts.read, facts.misjudged, facts.scans) == (4001, None, (("books", 4000),))
+
+
+def test_mariadb_tells_waste_and_wrong_estimates() -> None:
+    known = plan(rows=100, r_rows=4000, r_loops=2, r_filtered=1, attached_condition="books.year = 1950")
+    (scan,) = mysql_scans(known)
+    assert (scan.rows, scan.kept) == (8000, 80)
+    assert mysql_facts(known, 8000).misjudged == ("books", 40.0)
+    assert "keeps 80 by books.year = 1950 (estimated 100 a loop)" in render_mysql(known, measured=True)[-1]
+    assert mysql_scans(plan(rows=4000, r_rows=4000, r_loops=1, r_filtered=90)) == []
