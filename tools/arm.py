@@ -106,10 +106,10 @@ async def start_arm(
     Raises:
         InstrumentError: it did not start, or gave no answer in time; the first line says why, its log follows.
     """
-    env = await prepare_environment(workspace)
+    env = await prepare_environment(workspace, commit)
     async with _sources(workspace, commit, worktree) as workdir:
         link_packages(env, workdir)
-        data = await copy_data(workspace, name, workdir)
+        data = await copy_data(workspace, name, workdir, env)
         try:
             place = Place(env, workdir, data.scratch, data.folder, data.url, trace=trace, watch=watch)
             arm = Arm(name, commit, "", 0, workdir, data, None, 0.0, place)

@@ -137,8 +137,8 @@ async def _run_logged(workspace: Workspace, place: Place, command: str, name: st
     return f"{command!r} failed: {why} (log: {log})"
 
 
-async def copy_data(workspace: Workspace, arm_name: str, workdir: Path) -> DataCopy:
-    """A copy of the pristine data for one arm, brought to that arm's schema by `migrate`.
+async def copy_data(workspace: Workspace, arm_name: str, workdir: Path, env: Path | None = None) -> DataCopy:
+    """A copy of the pristine data for one arm, brought to that arm's schema by `migrate`, in the arm's environment.
 
     Raises:
         InstrumentError: the migration failed, or PostgreSQL does not answer.
@@ -151,7 +151,7 @@ async def copy_data(workspace: Workspace, arm_name: str, workdir: Path) -> DataC
     (root / "scratch").mkdir()
     copy = await _copy_database(workspace, label, folder)
     try:
-        await _migrate(workspace, copy, workdir, arm_name)
+        await _migrate(workspace, copy, workdir, arm_name, env or await prepare_environment(workspace))
     except BaseException:
         await copy.drop()
         raise
@@ -171,11 +171,10 @@ async def _copy_database(workspace: Workspace, label: str, folder: Path) -> Data
     return DataCopy(url, folder, scratch, name, server)
 
 
-async def _migrate(workspace: Workspace, copy: DataCopy, workdir: Path, arm_name: str) -> None:
+async def _migrate(workspace: Workspace, copy: DataCopy, workdir: Path, arm_name: str, env: Path) -> None:
     command = workspace.target.database.migrate if workspace.target.database else None
     if command is None:
         return
-    env = await prepare_environment(workspace)
     link_packages(env, workdir)
     place = Place(env=env, workdir=workdir, scratch=copy.scratch, data=copy.folder, database_url=copy.url)
     line = await _run_logged(workspace, place, command, copy.folder.parent.name + "-migrate", MIGRATE_S)

@@ -28,16 +28,18 @@ _USER_FILES = {
 """Where installers find the user's package indexes; read-only, and for setup alone."""
 
 
-async def prepare_environment(workspace: Workspace) -> Path:
+async def prepare_environment(workspace: Workspace, commit: str = "") -> Path:
     """Run the target's setup, unless a run before has done so with the same commands and inputs, and give `{env}`.
 
-    The setup runs in a copy of the base checkout, with network. What it installs beside the sources (`node_modules`)
+    The setup inputs are the base commit's, or where the workspace says so those of the given one.
+    The setup runs in a copy of that checkout, with network. What it installs beside the sources (`node_modules`)
     and from them (editable packages) is found out, so that each arm gets the former and imports its own of the latter.
 
     Raises:
         UserError: a command failed; the line names it, its last words, and the log.
     """
-    base = await worktree_of(workspace, workspace.base_commit)
+    chosen = commit if commit and workspace.own_environments else workspace.base_commit
+    base = await worktree_of(workspace, chosen)
     root = workspace.home / "envs" / _digest(workspace, base)
     env = root / "env"
     if (root / "ready.json").exists():
@@ -59,7 +61,8 @@ def _digest(workspace: Workspace, base: Path) -> str:
     for name in sorted(workspace.target.target.setup_inputs):
         path = base / name
         if not path.is_file():
-            raise UserError(f"perfcrew.toml: target, setup_inputs: {name} is not a file of the base commit")
+            where = "the base commit" if base.name == workspace.base_commit[:12] else f"commit {base.name}"
+            raise UserError(f"perfcrew.toml: target, setup_inputs: {name} is not a file of {where}")
         parts.append([name, hashlib.sha256(path.read_bytes()).hexdigest()])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

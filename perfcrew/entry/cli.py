@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from perfcrew.entry.inspecting import report, runs, verify
-from perfcrew.entry.measuring import measure
+from perfcrew.entry.measuring import compare, measure
 from perfcrew.entry.running import batch, demo, evaluate, execute, run
 from perfcrew.entry.setting_up import doctor, init
 from perfcrew.errors import PerfcrewError, UserError
@@ -33,7 +33,7 @@ def cli() -> None:
     """
 
 
-for command in (run, demo, execute, batch, measure, evaluate, init, verify, report, runs, doctor):
+for command in (run, demo, execute, batch, measure, compare, evaluate, init, verify, report, runs, doctor):
     cli.add_command(command)
 
 

@@ -36,3 +36,38 @@ def measure(**given: Any) -> int:
     from perfcrew.entry.surveys import run_measure
 
     return run_measure(given)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  perfcrew compare main HEAD ../shop\n"
+    "  perfcrew compare main --worktree --check-behaviour\n"
+    "  perfcrew compare origin/main HEAD --markdown comment.md --within 300"
+)
+@click.argument("base")
+@click.argument("candidate", required=False)
+@click.argument("path", type=FOLDER, default=".")
+@click.option("--worktree", is_flag=True, help="Compare the worktree as it stands, in place of a CANDIDATE.")
+@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
+@click.option("--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; may be repeated.")
+@click.option("--within", "within_s", type=click.FloatRange(min=1), metavar="SECONDS",
+              help="Time for all duels together; what is open then is underpowered.")  # fmt: skip
+@click.option("--check-behaviour", is_flag=True, help="Also compare answers; a difference is a regression.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for an underpowered comparison too.")
+@click.option("--json", "json_file", type=OUT, metavar="FILE", help="Write it as JSON; - for standard output.")
+@click.option("--markdown", "markdown_file", type=OUT, metavar="FILE",
+              help="Write a comment for a pull request; - for standard output.")  # fmt: skip
+@click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals.")
+def compare(**given: Any) -> int:
+    """Say whether CANDIDATE is faster or slower than BASE: a duel between two commits of the repository in PATH.
+
+    Both run side by side, each with the environment that its own setup inputs ask for and its own copy of the data,
+    loaded by turns over several fresh starts, after the base was compared with itself for the noise of the machine.
+    All http and command workloads take part; the risk of a false alarm is shared among them. With --worktree the
+    second argument is the PATH.
+
+    Exit codes: 0 improved, or no significant change; 1 regressed, with --strict also underpowered; 2 your mistake;
+    3 could not complete.
+    """
+    from perfcrew.entry.surveys import run_compare
+
+    return run_compare(given)

@@ -4,11 +4,15 @@ import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from graphs.runs import finished_runs, list_runs, read_report, run_folder
+from graphs.runs import is_finished, list_runs, read_any, read_manifest, run_folder
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import UserError, VerificationError
 from perfcrew.records.report import Report
+from perfcrew.records.survey import Comparison, Survey
+from perfcrew.report.survey_verify import verify_comparison, verify_survey
+from perfcrew.report.verify import VerifyResult, verify_report
 from perfcrew.settings import load_settings
 
 
@@ -43,12 +47,10 @@ def write_pages(folder: Path, report: Report) -> Path:
 
 
 def verify_run(name: str) -> int:
-    """Verify a run; exit code 1 where a figure differs."""
-    from perfcrew.report.verify import verify_report
-
+    """Verify a run, a measure or a comparison; exit code 1 where a figure differs."""
     folder = find_run(name)
     try:
-        result = verify_report(read_report(folder), Artifacts(folder / "artifacts"))
+        result = _verify(read_any(folder), Artifacts(folder / "artifacts"))
     except VerificationError as error:
         click.echo(f"perfcrew: {folder.name}: {error}", err=True)
         return 1
@@ -56,37 +58,97 @@ def verify_run(name: str) -> int:
     return 0
 
 
+def _verify(result: Report | Survey | Comparison, artifacts: Artifacts) -> VerifyResult:
+    if isinstance(result, Survey):
+        from tools.detectors import detect
+
+        return verify_survey(result, artifacts, detect)
+    if isinstance(result, Comparison):
+        return verify_comparison(result, artifacts)
+    return verify_report(result, artifacts)
+
+
 def show_report(name: str, form: str) -> int:
-    """Show a report in one of its forms."""
+    """Show a run, a measure or a comparison in one of its forms."""
     folder = find_run(name)
-    report = read_report(folder)
+    result = read_any(folder)
     if form == "json":
-        click.echo(report.model_dump_json(by_alias=True, indent=1))
-    elif form == "md":
+        click.echo(result.model_dump_json(by_alias=True, indent=1))
+    elif isinstance(result, Survey):
+        _show_survey(result, folder, form)
+    elif isinstance(result, Comparison):
+        _show_comparison(result, form)
+    else:
+        _show_run(result, folder, form)
+    return 0
+
+
+def _show_run(report: Report, folder: Path, form: str) -> None:
+    if form == "md":
         from perfcrew.report.markdown import render_markdown
 
         sys.stdout.write(render_markdown(report))
     elif form == "html":
         click.echo(str(write_pages(folder, report)))
     else:
-        from rich.console import Console
-
         from perfcrew.report.terminal import print_report
 
         print_report(report, Console(), write_pages(folder, report))
-    return 0
+
+
+def _show_survey(survey: Survey, folder: Path, form: str) -> None:
+    if form == "md":
+        from perfcrew.report.survey_markdown import render_survey
+
+        sys.stdout.write(render_survey(survey))
+    elif form == "html":
+        click.echo(str(write_survey(folder, survey)))
+    else:
+        from perfcrew.report.survey_terminal import print_survey
+
+        print_survey(survey, Console(highlight=False), write_survey(folder, survey))
+
+
+def _show_comparison(comparison: Comparison, form: str) -> None:
+    from perfcrew.report.comparison_text import print_comparison, render_comparison
+
+    if form == "html":
+        raise UserError("a comparison has no page; its forms are the terminal's, --md and --json")
+    if form == "md":
+        sys.stdout.write(render_comparison(comparison))
+    else:
+        print_comparison(comparison, Console(highlight=False))
+
+
+def write_survey(folder: Path, survey: Survey) -> Path:
+    """Write a survey as a page and as Markdown beside its JSON; the page's path."""
+    from perfcrew.report.survey_html import render_survey_page
+    from perfcrew.report.survey_markdown import render_survey
+
+    page = folder / "measure.html"
+    page.write_text(render_survey_page(survey, Artifacts(folder / "artifacts")), encoding="utf-8")
+    (folder / "measure.md").write_text(render_survey(survey), encoding="utf-8")
+    return page
 
 
 def list_all() -> int:
-    """List the newest runs, newest first."""
+    """List the newest runs, measures and comparisons, newest first."""
     home = load_settings().home
-    lines = [
-        (manifest.run_id, report.outcome if report else "unfinished",
-         ("goals met" if report.goals_met else "goals not met") if report else "", str(manifest.repo))
-        for manifest, report in finished_runs(home)
-    ]  # fmt: skip
-    for run_id, outcome, goals, repo in lines:
-        click.echo(f"{run_id}  {outcome:<21}  {goals:<13}  {repo}")
-    if not lines:
+    folders = list_runs(home)
+    for folder in folders:
+        manifest = read_manifest(folder)
+        result = read_any(folder) if is_finished(folder) else None
+        click.echo(f"{folder.name}  {manifest.kind:<7}  {_summary(result):<36}  {manifest.repo}")
+    if not folders:
         click.echo(f"no runs in {home / 'runs'}")
     return 0
+
+
+def _summary(result: Report | Survey | Comparison | None) -> str:
+    if result is None:
+        return "unfinished"
+    if isinstance(result, Survey):
+        return f"{len(result.findings)} findings at {result.commit[:12]}"
+    if isinstance(result, Comparison):
+        return f"{result.outcome.replace('_', ' ')}"
+    return f"{result.outcome.replace('_', ' ')}, {'goals met' if result.goals_met else 'goals not met'}"

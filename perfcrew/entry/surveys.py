@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
+from graphs.comparing import CompareOptions, compare_revisions
 from graphs.survey import SurveyOptions, take_survey
-from perfcrew.artifacts import Artifacts
 from perfcrew.entry.drive import run_to_end
 from perfcrew.entry.progress import Progress
+from perfcrew.entry.shelf import write_survey
 from perfcrew.errors import UserError
-from perfcrew.records.survey import Survey
-from perfcrew.report.survey_html import render_survey_page
+from perfcrew.report.comparison_text import print_comparison, render_comparison
 from perfcrew.report.survey_markdown import render_survey
 from perfcrew.report.survey_terminal import print_survey
 from perfcrew.settings import load_settings
@@ -44,12 +44,46 @@ def run_measure(given: Mapping[str, Any]) -> int:
     return 0
 
 
-def write_survey(folder: Path, survey: Survey) -> Path:
-    """Write the survey as a page and as Markdown beside its JSON; the page's path."""
-    page = folder / "measure.html"
-    page.write_text(render_survey_page(survey, Artifacts(folder / "artifacts")), encoding="utf-8")
-    (folder / "measure.md").write_text(render_survey(survey), encoding="utf-8")
-    return page
+def run_compare(given: Mapping[str, Any]) -> int:
+    """Compare, show and write; the exit code."""
+    settings = load_settings()
+    console = console_for(given)
+    options = compare_options(given)
+    check_writable(given)
+    with Progress(console) as progress:
+        comparison, _ = run_to_end(compare_revisions(options, settings=settings, watch=progress.watch))
+    if given["json_file"] is not None:
+        write_text(given["json_file"], comparison.model_dump_json(by_alias=True, indent=1) + "\n")
+    if given["markdown_file"] is not None:
+        write_text(given["markdown_file"], render_comparison(comparison))
+    print_comparison(comparison, console)
+    worse = comparison.outcome == "regressed" or (given["strict"] and comparison.outcome == "underpowered")
+    return 1 if worse else 0
+
+
+def compare_options(given: Mapping[str, Any]) -> CompareOptions:
+    """What to compare; with `--worktree` a second argument is the path.
+
+    Raises:
+        UserError: neither a candidate nor `--worktree`, or both.
+    """
+    candidate, path = given["candidate"], given["path"]
+    if given["worktree"]:
+        if candidate is not None and path != Path():
+            raise UserError("compare: expected a CANDIDATE or --worktree, got both")
+        candidate, path = None, Path(candidate) if candidate is not None else path
+    elif candidate is None:
+        raise UserError("compare: expected BASE and CANDIDATE, or BASE and --worktree")
+    return CompareOptions(
+        base=given["base"],
+        candidate=candidate,
+        repo=path,
+        config=given["config"],
+        workloads=tuple(given["workloads"]),
+        within_s=given["within_s"],
+        check_behaviour=given["check_behaviour"],
+        quick=given["quick"],
+    )
 
 
 def console_for(given: Mapping[str, Any]) -> Console:

@@ -58,7 +58,7 @@ class Revision(Record):
     commit: str
     subject: str = ""
     worktree: bool = False
-    """The worktree as it stood, with `commit` as its base."""
+    """The worktree as it stood; `commit` holds it in the comparison's own clone."""
 
 
 class Bout(Record):

@@ -46,8 +46,8 @@ def verify_report(report: Report, artifacts: Artifacts) -> VerifyResult:
         VerificationError: the first figure that differs, with what is reported and what its raw file gives; or the
             first raw file that is missing or altered.
     """
-    files = _verify_files(report, artifacts)
-    checker = _Checker(artifacts)
+    files = verify_files(report, artifacts)
+    checker = Checker(artifacts)
     for measurement in _every_measurement(report):
         checker.verify_measurement(measurement)
     checker.verify_duels(report)
@@ -63,7 +63,7 @@ def verify_report(report: Report, artifacts: Artifacts) -> VerifyResult:
     return VerifyResult(run_id=report.run_id, figures=checker.figures, files=files)
 
 
-class _Checker:
+class Checker:
     """Compares reported with recomputed values and counts them; reads each raw file once."""
 
     def __init__(self, artifacts: Artifacts) -> None:
@@ -78,8 +78,8 @@ class _Checker:
 
     def verify_duels(self, report: Report) -> None:
         """The effects of the A/A duel and of the final duel."""
-        self._verify_effects("noise", report.noise, report.noise_samples)
-        self._verify_effects("effects", report.effects, report.duel_samples)
+        self.verify_effects("noise", report.noise, report.noise_samples)
+        self.verify_effects("effects", report.effects, report.duel_samples)
         self._verify_floors(report)
 
     def verify_change(self, change: ChangeRow, aims: Sequence[str]) -> None:
@@ -130,12 +130,13 @@ class _Checker:
             if not _equal(reported, recomputed):
                 raise VerificationError(f"{name}: the report says {reported!r}, its raw samples give {recomputed!r}")
 
-    def _verify_effects(self, name: str, effects: Sequence[Effect], ref: ArtifactRef | None) -> None:
+    def verify_effects(self, name: str, effects: Sequence[Effect], ref: ArtifactRef | None) -> None:
+        """A duel's effects from its raw cells."""
         self.compare(name, _plain(effects), _plain(self._effects(ref)))
 
     def _verify_verdict(self, name: str, verdict: Verdict, aims: Sequence[str]) -> None:
         """A verdict's effects from the raw duel; its decision from these, the checks, and the step's aim."""
-        self._verify_effects(f"{name}.effects", verdict.effects, verdict.samples)
+        self.verify_effects(f"{name}.effects", verdict.effects, verdict.samples)
         if verdict.samples is None:
             self.compare(f"{name}.accepted", verdict.accepted, False)
             return
@@ -176,7 +177,7 @@ class _Checker:
         return self._raw[ref.sha256]
 
 
-def _verify_files(report: Report, artifacts: Artifacts) -> int:
+def verify_files(report: BaseModel, artifacts: Artifacts) -> int:
     """Every raw file that the report refers to is there, unaltered, and as large as recorded."""
     refs = {ref.name: ref for ref in _find_refs(report)}
     for ref in refs.values():

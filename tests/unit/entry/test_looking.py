@@ -57,7 +57,7 @@ def test_report_in_each_form(finished: Path, capsys: Said) -> None:
 def test_runs_are_listed(finished: Path, shop: Path, capsys: Said) -> None:
     assert start(["runs"]) == 0
     words = capsys.readouterr().out.split()
-    assert words == [finished.name, "improved", "goals", "met", str(shop)]
+    assert words == [finished.name, "run", "improved,", "goals", "met", str(shop)]
 
 
 def test_without_runs(home: Path, capsys: Said) -> None:

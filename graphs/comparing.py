@@ -1,0 +1,200 @@
+"""`perfcrew compare`: a duel between two revisions of a repository, workload by workload. No model is asked."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from graphs.measuring import Tell
+from graphs.runs import COMPARISON, run_folder, write_manifest, write_result
+from graphs.survey import choose, choose_workloads, manifest_of, notes_of, teller
+from graphs.workplace import make_workspace, prepare, tidied
+from perfcrew.duel_stats import noise_floors
+from perfcrew.errors import InstrumentError, PerfcrewError, UserError
+from perfcrew.records.events import Event
+from perfcrew.records.evidence import Check
+from perfcrew.records.survey import Bout, Comparison, Revision
+from perfcrew.records.target import Workload
+from perfcrew.report.comparing import conclude
+from perfcrew.report.survey_seal import seal
+from perfcrew.settings import Settings
+from perfcrew.verdict import decide
+from tools.behaviour import compare_behaviour, run_checks
+from tools.duel import NOISE, Duel, run_duel
+from tools.git import RepoState, clone, inspect_repo
+from tools.machine import describe_machine
+from tools.protocol import Protocol
+from tools.revisions import bring_commit, commit_worktree, find_commit, subject_of
+from tools.target import load_target
+from tools.workspace import Workspace
+
+COMPARABLE = ("http", "command")
+COMPARE = Protocol(
+    name="compare", looks=(3, 5, 7), shares=(0.3, 0.3, 0.4), load_s=5.0, max_rounds=4, limit_s=90.0, thorough=True
+)
+"""Stops at a look once every deciding metric is settled, and goes on while something that matters is open."""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What to compare."""
+
+    base: str
+    candidate: str | None
+    """None: the worktree as it stands, with what is not committed."""
+    repo: Path
+    config: Path | None = None
+    workloads: tuple[str, ...] = ()
+    within_s: float | None = None
+    """Seconds that all duels together may take, A/A included."""
+    check_behaviour: bool = False
+    quick: bool = False
+
+
+async def compare_revisions(
+    options: CompareOptions, *, settings: Settings, watch: Callable[[Event], None]
+) -> tuple[Comparison, Path]:
+    """Compare two revisions.
+
+    Returns:
+        The comparison, and the folder that holds it with its raw files.
+
+    Raises:
+        UserError: something the user can mend; nothing was measured.
+        PerfcrewError: a version does not start or answers nothing.
+    """
+    began = time.monotonic()
+    target, path = load_target(options.repo, options.config)
+    _comparable(choose(target, options.workloads, str(path)).workload, str(path))
+    state = await inspect_repo(options.repo)
+    base, candidate = await _revisions(options, state)
+    manifest = manifest_of("compare", state, options.config, quick=options.quick, base=base.commit)
+    folder = run_folder(settings.home, manifest.run_id, new=True)
+    write_manifest(folder, manifest)
+    full = replace(make_workspace(manifest, folder, settings), own_environments=True)
+    workspace = choose_workloads(full, options.workloads)
+    async with tidied(full):
+        tell = teller(watch)
+        tell("tool", "preparing both versions: clone, environments, data")
+        await clone(state.root, workspace.clone)
+        for commit in {base.commit, candidate.commit}:
+            await bring_commit(state.root, workspace.clone, commit)
+        if candidate.worktree:
+            snapshot = await commit_worktree(workspace, state.root, candidate.commit)
+            candidate = candidate.model_copy(update={"commit": snapshot})
+        await prepare(workspace)
+        tell("note", f"prepared {workspace.target.target.name}: {_named(base)} against {_named(candidate)}")
+        match = _Match(workspace, base, candidate, tell)
+        bouts = await _duel_all(match, options.within_s)
+        checks = await _check(match) if options.check_behaviour else ()
+        outcome, reason = conclude(bouts, checks)
+        comparison = Comparison(
+            base=base, candidate=candidate, outcome=outcome, reason=reason, environment=describe_machine(),
+            bouts=bouts, checks=checks, notes=_notes(state, workspace), run_id=manifest.run_id,
+            target=workspace.target.target.name, quick=options.quick, seconds=time.monotonic() - began,
+        )  # fmt: skip
+    comparison = seal(comparison)
+    write_result(folder, COMPARISON, comparison)
+    return comparison, folder
+
+
+@dataclass(frozen=True)
+class _Match:
+    """What all duels of a comparison share."""
+
+    workspace: Workspace
+    base: Revision
+    candidate: Revision
+    tell: Tell
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Those that a duel can be fought over."""
+        return tuple(one for one in self.workspace.target.workload if one.kind in COMPARABLE)
+
+
+async def _revisions(options: CompareOptions, state: RepoState) -> tuple[Revision, Revision]:
+    commit = await find_commit(state.root, options.base)
+    base = Revision(name=options.base, commit=commit, subject=await subject_of(state.root, commit))
+    if options.candidate is None:
+        subject = await subject_of(state.root, state.head)
+        return base, Revision(name="worktree", commit=state.head, subject=subject, worktree=True)
+    commit = await find_commit(state.root, options.candidate)
+    if commit == base.commit:
+        raise UserError(f"{options.base} and {options.candidate} are the same commit {commit[:12]}")
+    return base, Revision(name=options.candidate, commit=commit, subject=await subject_of(state.root, commit))
+
+
+def _comparable(workloads: tuple[Workload, ...], where: str) -> None:
+    if not any(workload.kind in COMPARABLE for workload in workloads):
+        raise UserError(f"{where}: no workload of kind {' or '.join(COMPARABLE)}, so there is nothing to compare")
+
+
+def _named(revision: Revision) -> str:
+    return "the worktree" if revision.worktree else f"{revision.name} ({revision.commit[:12]})"
+
+
+async def _duel_all(match: _Match, within_s: float | None) -> tuple[Bout, ...]:
+    """A/A noise, then the duel, for each workload; the risk of a false alarm is shared among the workloads."""
+    count = len(match.workloads)
+    bouts = []
+    for number, workload in enumerate(match.workloads):
+        left = None if within_s is None else within_s / count
+        try:
+            bouts.append(await _duel(match, workload, count, left))
+        except InstrumentError as error:
+            if number == 0:
+                raise PerfcrewError(str(error)) from error
+            raise PerfcrewError(f"workload {workload.name}: {error}") from error
+        match.tell("measured", f"{workload.name}: {bouts[-1].outcome.replace('_', ' ')}: {bouts[-1].reason}")
+    return tuple(bouts)
+
+
+async def _duel(match: _Match, workload: Workload, count: int, within_s: float | None) -> Bout:
+    began = time.monotonic()
+    match.tell("tool", f"{workload.name}: the base against itself, for the noise of this machine")
+    base = match.base.commit
+    noise = await run_duel(
+        match.workspace, base, base, workload, name="noise", protocol=_within(NOISE, within_s, 0.3), floors={}
+    )
+    match.tell("measured", f"{workload.name}, base against itself: {noise.digest.splitlines()[0]}")
+    match.tell("tool", f"{workload.name}: {_named(match.base)} against {_named(match.candidate)}")
+    shared = COMPARE.model_copy(update={"alpha": COMPARE.alpha / count})
+    duel = await run_duel(
+        match.workspace, base, match.candidate.commit, workload, name="compare",
+        protocol=_within(shared, within_s, 0.7), floors=_floors(match.workspace, noise),
+    )  # fmt: skip
+    verdict = decide(duel.effects, ())
+    return Bout(
+        workload=workload.name, outcome=verdict.outcome, reason=verdict.reason, effects=duel.effects,
+        samples=duel.samples, noise=noise.effects, noise_samples=noise.samples, seconds=time.monotonic() - began,
+    )  # fmt: skip
+
+
+def _floors(workspace: Workspace, noise: Duel) -> dict[str, float]:
+    return noise_floors(workspace.artifacts.get_json(noise.samples))
+
+
+def _within(protocol: Protocol, within_s: float | None, part: float) -> Protocol:
+    """The protocol with its part of the time that the user gives; never more than it would take by itself."""
+    if within_s is None:
+        return protocol
+    return protocol.model_copy(update={"limit_s": min(protocol.limit_s, max(within_s * part, 1.0))})
+
+
+async def _check(match: _Match) -> tuple[Check, ...]:
+    """Equal answers, and the user's own checks."""
+    match.tell("tool", "comparing answers")
+    base, candidate = match.base.commit, match.candidate.commit
+    checks, _ = await compare_behaviour(match.workspace, base, candidate, held_out=True)
+    own = await run_checks(match.workspace, base, candidate)
+    for check in (*checks, *own):
+        detail = check.detail.splitlines()[0] if check.detail else ""
+        match.tell("measured" if check.passed else "note", f"{'✓' if check.passed else '✗'} {check.name}: {detail}")
+    return (*checks, *own)
+
+
+def _notes(state: RepoState, workspace: Workspace) -> tuple[str, ...]:
+    left = [one.name for one in workspace.target.workload if one.kind not in COMPARABLE]
+    skipped = (f"not compared: {', '.join(left)}; duels take {' and '.join(COMPARABLE)} workloads",) if left else ()
+    return (*notes_of(state.model_copy(update={"dirty": False})), *skipped)
