@@ -4,9 +4,8 @@ Everything here is a pure function of raw samples. A `Measurement` names one of 
 whoever doubts a figure computes it again from the file that it refers to.
 
 Raw files of load (`tools.load`): see `perfcrew.load_stats`.
-Raw files of memory (`tools.memory`): points, a list of [seconds, requests served, USS in MB], and settled, the number
-of points at the beginning that don't count for growth.
-Raw files of duels (`tools.duel`): see `perfcrew.duel_stats`.
+Raw files of memory (`tools.memory`): see `perfcrew.memory_stats`.
+Raw files of duels (`tools.duel`): see `perfcrew.duel_stats` and `perfcrew.duel_rounds`.
 """
 
 import itertools
@@ -17,16 +16,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from perfcrew.duel_rounds import TINY, duel_value
 from perfcrew.errors import VerificationError
 from perfcrew.load_stats import answered, bytes_per_response, capacity_rps, connections_per_request, error_rate
+from perfcrew.memory_stats import peak_above_idle
 from perfcrew.quantiles import median, percentile
-
-FEW_SAMPLES = 40
-"""With fewer requests than this in some round, tails are taken over all rounds of a start instead of round by round."""
-
-TINY = 1e-9
-"""What stands in for zero where a ratio is formed: less than any clock or counter resolves."""
-
 
 def theil_sen_slope(x: Sequence[float], y: Sequence[float]) -> float:
     """The median of the slopes through all pairs of points (Theil 1950, Sen 1968): deaf to single outliers.
@@ -95,105 +89,6 @@ def memory_growth_kb(memory: Any) -> float:
     return 1000 * theil_sen_slope([point[1] for point in points], [point[2] for point in points])
 
 
-# --- duels: what one arm did ---
-
-_QUANTILES = {"http.p50_ms": 50.0, "http.p90_ms": 90.0, "http.p95_ms": 95.0, "http.p99_ms": 99.0}
-
-
-def cell_value(cell: Any, metric: str) -> float | None:
-    """A metric over one round of a duel, in its unit; None where no request was answered as expected."""
-    latencies = cell["latency_ms"]
-    requests = cell["requests"]
-    if not latencies or not requests:
-        return None
-    if metric in _QUANTILES:
-        return percentile(latencies, _QUANTILES[metric])
-    if metric == "command.seconds":
-        return median(latencies) / 1000
-    if metric == "http.mean_ms":
-        return float(np.mean(latencies))
-    if metric == "http.rps":
-        return float(requests / max(cell["seconds"], TINY))
-    if metric == "cpu.ms_per_request":
-        return float(1000 * cell["cpu_s"] / requests)
-    if metric == "cpu.utilisation":
-        return float(cell["cpu_s"] / max(cell["seconds"], TINY) / cell.get("cores", 1))
-    raise VerificationError(f"no way to compute {metric} from a duel's rounds")
-
-
-def start_numbers(duel: Any) -> list[int]:
-    """The starts in which both arms were measured, in order."""
-    seen = {(cell["start"], cell["arm"]) for cell in duel["cells"]}
-    return sorted({start for start, _ in seen if (start, "base") in seen and (start, "candidate") in seen})
-
-
-def start_value(duel: Any, start: int, arm: str, metric: str) -> float | None:
-    """A metric of one arm over one start: the median of its rounds, so that a neighbour's burst in one does not count.
-
-    Tails of rounds with few requests are no tails: if any round of the start, of either arm, has fewer than
-    `FEW_SAMPLES`, percentiles are taken over all requests of the arm in that start. The rule is one for both arms, so
-    it favours neither.
-    """
-    of_start = [cell for cell in duel["cells"] if cell["start"] == start]
-    mine = [cell for cell in of_start if cell["arm"] == arm]
-    if metric in _QUANTILES and any(len(cell["latency_ms"]) < FEW_SAMPLES for cell in of_start):
-        pooled = [latency for cell in mine for latency in cell["latency_ms"]]
-        return percentile(pooled, _QUANTILES[metric]) if pooled else None
-    values = [value for cell in mine if (value := cell_value(cell, metric)) is not None]
-    return median(values) if values else None
-
-
-def start_pairs(duel: Any, metric: str) -> list[tuple[float, float]]:
-    """A metric of base and candidate, start by start; starts in which either has no value are left out."""
-    if metric == "memory.peak_mb":
-        found: list[Any] = [memory_at_equal_work(duel, start) for start in start_numbers(duel)]
-    elif metric == "start.seconds":
-        seconds = {(start["start"], start["arm"]): float(start["seconds"]) for start in duel["starts"]}
-        found = [(seconds[number, "base"], seconds[number, "candidate"]) for number in start_numbers(duel)]
-    else:
-        arms = ("base", "candidate")
-        found = [tuple(start_value(duel, start, arm, metric) for arm in arms) for start in start_numbers(duel)]
-    return [pair for pair in found if pair is not None and None not in pair]
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """The mean on the scale on which ratios add up; zeros count as `TINY`."""
-    return math.exp(float(np.mean([math.log(max(value, TINY)) for value in values])))
-
-
-def memory_at_equal_work(duel: Any, start: int) -> tuple[float, float] | None:
-    """USS in MB of base and candidate in one start, after the same number of requests served.
-
-    The faster arm serves more in the same time; compared at the end of its time, what it keeps for each request would
-    be held against it. So both are read, by linear interpolation, where the one that served less ended.
-    """
-    series: dict[str, list[tuple[float, float]]] = {"base": [], "candidate": []}
-    for point in [*duel["starts"], *duel["cells"]]:
-        if point["start"] == start and point.get("uss_mb") is not None:
-            series[point["arm"]].append((float(point["served"]), float(point["uss_mb"])))
-    if not series["base"] or not series["candidate"]:
-        return None
-    common = min(max(served for served, _ in points) for points in series.values())
-    read = [_interpolate(common, sorted(points)) for points in series.values()]
-    return read[0], read[1]
-
-
-def _interpolate(x: float, points: Sequence[tuple[float, float]]) -> float:
-    return float(np.interp(x, [point[0] for point in points], [point[1] for point in points]))
-
-
-def duel_value(duel: Any, argument: str) -> float:
-    """One arm's value of a metric over a whole duel. The argument is `base/http.p95_ms` or `candidate/…`."""
-    arm, metric = argument.split("/", 1)
-    side = ("base", "candidate").index(arm)
-    if metric in duel["counts"].get(arm, {}):
-        return float(np.mean(duel["counts"][arm][metric]))
-    if metric == "http.error_rate":
-        cells = [cell for cell in duel["cells"] if cell["arm"] == arm]
-        return float(sum(cell["errors"] for cell in cells) / max(sum(cell["requests"] for cell in cells), 1))
-    return geometric_mean([pair[side] for pair in start_pairs(duel, metric)])
-
-
 # --- computing reported figures again ---
 
 
@@ -218,7 +113,9 @@ RECOMPUTE: dict[str, Callable[[Any, str], float]] = {
     "cpu_utilisation": lambda load, _: load["cpu_s"] / max(load["seconds"], TINY) / load["cores"],
     "command_seconds": lambda load, _: median(answered(load)) / 1000,
     "memory_peak_mb": lambda memory, _: max(point[2] for point in memory["points"]),
+    "memory_peak_above_idle": lambda memory, _: peak_above_idle(memory),
     "memory_growth_kb": lambda memory, _: memory_growth_kb(memory),
+    "lag_percentile": lambda loop, q: percentile(loop["lags_ms"], float(q)),
     "duel": duel_value,
     "value": lambda raw, pointer: float(at_pointer(raw, pointer)),
     "mean": lambda raw, pointer: float(np.mean(at_pointer(raw, pointer))),
