@@ -1,32 +1,36 @@
-"""Load on one arm as evidence: figures that can be computed again, and a digest to read."""
+"""Load on one arm as evidence: figures that can be computed again, and a digest to read.
 
+Where the load generator itself was the bottleneck, its figures carry the doubt, and the fact `generator_bound` is 1.
+"""
+
+from dataclasses import asdict
 from typing import Any
 
 from perfcrew.errors import InstrumentError
-from perfcrew.load_stats import answered
-from perfcrew.quantiles import mad
+from perfcrew.load_stats import answered, bytes_per_response, generator_faults
+from perfcrew.quantiles import mad, percentile
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
 from tools.generator import Loaded, LoadWorker, Round, split_cores, tell_failures, warm_up
+from tools.histogram import to_histogram
 from tools.loaders import open_loader
 from tools.workspace import Workspace
 
 __all__ = ["LoadWorker", "Loaded", "Round", "load_evidence", "measure_load", "split_cores", "tell_failures", "warm_up"]
-
-_BUSY = 0.8
-"""Share of its core beyond which the load generator, not the arm, may be what was measured."""
 
 SHORT_NAMES = {
     "p50": ("http.p50_ms", "percentile:50"),
     "p90": ("http.p90_ms", "percentile:90"),
     "p95": ("http.p95_ms", "percentile:95"),
     "p99": ("http.p99_ms", "percentile:99"),
+    "max": ("http.max_ms", "latency_max"),
     "mean": ("http.mean_ms", "latency_mean"),
     "rps": ("http.rps", "rps"),
     "error_rate": ("http.error_rate", "error_rate"),
+    "connections": ("http.connections_per_request", "connections_per_request"),
     "cpu": ("cpu.ms_per_request", "cpu_ms_per_request"),
     "utilisation": ("cpu.utilisation", "cpu_utilisation"),
 }
@@ -34,6 +38,8 @@ SHORT_NAMES = {
 
 COMMAND_NAMES = {"seconds": ("command.seconds", "command_seconds"), "cpu": ("cpu.ms_per_request", "cpu_ms_per_request")}
 """The same for workloads that are commands; a request is a run."""
+
+_NOT_COUNTED = {"locust": "not those sent while users were being started"}
 
 
 async def measure_load(
@@ -59,13 +65,24 @@ async def measure_load(
         cpu_s = arm.cpu_seconds() - before + seen.command_cpu_s
     if not seen.latencies:
         raise InstrumentError(f"workload {workload.name}: no request succeeded under load ({tell_failures(seen)})")
+    first = "not the first" if workload.rate else "not each user's first"
     raw = {
         "kind": "command" if workload.kind == "command" else "load", "workload": workload.name, "arm": arm.name,
-        "commit": arm.commit, "held_out": held_out, "users": workload.users, "think_s": workload.think_s,
-        "warm_up_requests": warmed, "seconds": seen.seconds, "cpu_s": cpu_s, "cores": len(split_cores()[0]),
-        "cut": seen.cut, "failures": seen.failures, "client_cpu_s": seen.client_cpu_s, "requests": seen.requests,
+        "commit": arm.commit, "held_out": held_out, "model": describe_model(workload),
+        "not_counted": _NOT_COUNTED.get(workload.kind, first), "warm_up_requests": warmed,
+        **asdict(seen), "cpu_s": cpu_s, "cores": len(split_cores()[0]), "histogram": to_histogram(seen.latencies),
     }  # fmt: skip
     return load_evidence(workspace, raw, loader.instrument)
+
+
+def describe_model(workload: Workload) -> str:
+    """Who sends when, as a phrase."""
+    if workload.kind == "locust":
+        pace = f", {workload.spawn_rate:g} started a second" if workload.spawn_rate else ""
+        return f"{workload.users} users of {workload.locustfile}{pace}"
+    if workload.rate is not None:
+        return f"{workload.rate:g} requests a second, due by timetable, over at most {workload.connections} connections"
+    return f"{workload.users} users, think time {workload.think_s:g} s"
 
 
 def load_evidence(workspace: Workspace, raw: dict[str, Any], instrument: str) -> Evidence:
@@ -82,11 +99,26 @@ def load_evidence(workspace: Workspace, raw: dict[str, Any], instrument: str) ->
     else:
         title = f"{place}: P95 {values['p95']:,.0f} ms, {values['rps']:.1f} requests a second"
         digest = _render(raw, values)
-        values["generator_busy"] = _busy(raw)
+        values |= _watched(raw)
+        if values["generator_bound"]:
+            title = f"{place}: does not count, the load generator was the bottleneck"
     return Evidence(
         id=f"load@{place}", kind="load", title=title, digest=digest, measurements=tuple(measurements),
         artifact=samples, facts=dict(values),
     )  # fmt: skip
+
+
+def _watched(raw: dict[str, Any]) -> dict[str, float]:
+    """What is no measurement of the arm: bytes, queueing before a connection, the generator's own state."""
+    lates = [row[7] for row in raw["requests"] if len(row) > 7] or [0.0]
+    return {
+        "bytes_per_response": bytes_per_response(raw),
+        "queued_share": sum(len(row) > 8 and row[8] > 0 for row in raw["requests"]) / len(raw["requests"]),
+        "generator_busy": _busy(raw),
+        "generator_late_ms": percentile(lates, 95),
+        "generator_lag_ms": max(raw["lags_ms"], default=0.0),
+        "generator_bound": int(bool(generator_faults(raw))),
+    }
 
 
 def _measure(
@@ -102,6 +134,7 @@ def _measure(
         arm=raw["arm"], commit=raw["commit"], value=recompute(method, raw), spread=spread,
         count=len(latencies) if counted else len(raw["requests"]),
         method=method, samples=samples, instrument=instrument, environment=workspace.environment,
+        doubt=_doubt(raw),
     )  # fmt: skip
 
 
@@ -109,20 +142,34 @@ def _busy(raw: dict[str, Any]) -> float:
     return float(raw["client_cpu_s"] / max(raw["seconds"], 1e-9))
 
 
+def _doubt(raw: dict[str, Any]) -> str:
+    faults = generator_faults(raw) if raw["kind"] == "load" else ()
+    return f"the load generator was the bottleneck: {', '.join(faults)}" if faults else ""
+
+
 def _render(raw: dict[str, Any], values: dict[str, float]) -> str:
     requests, latencies = raw["requests"], answered(raw)
     failures = ", ".join(f"{count} × {kind}" for kind, count in raw["failures"].items()) or "none"
     times = ", ".join(f"{name} {values[name]:.1f}" for name in ("p50", "p90", "p95", "p99", "mean"))
+    since = ", from the moment each was due" if raw["rate"] is not None else ""
+    per_second = raw["received_bytes"] / max(raw["seconds"], 1e-9) / 1000
     lines = [
-        f"{raw['users']} users, think time {raw['think_s']:g} s, {raw['seconds']:.1f} s; {len(requests)} requests, "
-        f"{len(latencies)} of them counted (not each user's first)",
+        f"{raw['model']}, {raw['seconds']:.1f} s; {len(requests)} requests, {len(latencies)} of them counted "
+        f"({raw['not_counted']})",
         f"left out: {raw['warm_up_requests']} requests to warm up",
-        f"response time in ms: {times}, least {min(latencies):.1f}, most {max(latencies):.1f}",
+        f"response time in ms{since}: {times}, least {min(latencies):.1f}, most {values['max']:.1f}",
         f"throughput: {values['rps']:.2f} requests a second",
         f"errors: {values['error_rate']:.2%} ({failures}); without an answer when the load ended: {raw['cut']}",
         f"CPU: {values['cpu']:.2f} ms a request, {values['utilisation']:.0%} of {raw['cores']} core(s)",
-        f"bytes on the wire, mean of bodies: {sum(row[3] for row in requests) / len(requests):,.0f}",
+        f"bytes on the wire, mean of bodies: {bytes_per_response(raw):,.0f}; {per_second:,.0f} kB/s received",
+        f"connections opened: {raw['connections']} for {len(requests)} requests",
     ]
-    if _busy(raw) > _BUSY:
-        lines.append(f"doubtful: the load generator used {_busy(raw):.0%} of its core and may be what was measured")
+    queued = [row[8] for row in requests if len(row) > 8 and row[8] > 0]
+    if queued:
+        lines.append(
+            f"{len(queued) / len(requests):.0%} of the requests waited for a free connection, half of those over "
+            f"{percentile(queued, 50):.1f} ms; the wait is in their response times"
+        )
+    if _doubt(raw):
+        lines.insert(0, f"DOES NOT COUNT: {_doubt(raw)}. Fewer users, more think time, or PERFCREW_LOAD_WORKERS")
     return "\n".join(lines)

@@ -4,9 +4,10 @@ Started by `tools.generator` as `python -I -m tools.load_worker SOCKET`. It read
 socket, each a round to drive, and answers with one line each; it ends when the socket is closed.
 
 One thread and one poller serve all connections; what is sent when is `tools.load_models`' work, and a latency ends when
-the kernel received the last segment of the answer (`tools.load_connection`). Greenlets, as Locust uses them, need about
-four times the CPU time, wait for whole milliseconds, and note an answer when its turn comes. Bodies are not
-decompressed, so that bytes are bytes on the wire (of the body). The garbage collector rests during a round.
+the kernel received the last segment of the answer (`tools.load_connection`). Greenlets (geventhttpclient) needed half
+as much CPU time again, wait for whole milliseconds, and note an answer when its turn comes: 0.2 ms late on a quiet
+machine, 0.4 to 3 ms late where something else runs on the generator's core. Bodies are not decompressed, so that bytes
+are bytes on the wire (of the body). The garbage collector rests during a round.
 
 A round goes on for its seconds, and in the closed model until each user has had one request after its first. Requests
 that are under way then are waited for, so that none is lost for being slow, up to `drain_s`; what has no answer by then
