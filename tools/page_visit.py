@@ -110,10 +110,9 @@ async def visit_page(
     assert page is not None
     async with open_tab(browser, page, throttled=throttled) as (tab, _, log):
         await load(tab, url)
-        await _settle(tab, log, quiet_s)
+        await settle(tab, log, quiet_s)
         loaded_until = await tab.evaluate("performance.now()")
-        for number, step in enumerate(page.step, 1):
-            await _act(tab, step, f"workload {workload.name}, step {number}")
+        await act_all(tab, workload)
         seen: dict[str, Any] = await tab.evaluate("__perfcrew.read()")
         seen["loaded_until"] = loaded_until
         seen["requests"] = log.spans(seen["origin"])
@@ -138,7 +137,7 @@ async def load(tab: "Tab", url: str) -> None:
         raise InstrumentError(f"{url} is answered with status {answer.status}")
 
 
-async def _settle(tab: "Tab", log: NetworkLog, quiet_s: float) -> None:
+async def settle(tab: "Tab", log: NetworkLog, quiet_s: float) -> None:
     """Wait until the page has been quiet for a while: no request under way, no long task, nothing new painted."""
     began = quiet_since = time.monotonic()
     known: Any = None
@@ -148,6 +147,16 @@ async def _settle(tab: "Tab", log: NetworkLog, quiet_s: float) -> None:
         if state != known or log.under_way() > 0:
             known, quiet_since = state, time.monotonic()
         await asyncio.sleep(POLL_S)
+
+
+async def act_all(tab: "Tab", workload: Workload) -> None:
+    """Carry out the workload's steps, and wait after each until its paint has been reported.
+
+    Raises:
+        InstrumentError: a step finds nothing to act on.
+    """
+    for number, step in enumerate(workload.page.step if workload.page else (), 1):
+        await _act(tab, step, f"workload {workload.name}, step {number}")
 
 
 async def _act(tab: "Tab", step: PageStep, where: str) -> None:
