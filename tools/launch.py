@@ -35,7 +35,7 @@ class Place:
         port: where it shall listen.
         trace: folder for the injected tracer's files; None runs untraced.
         watch: what the tracer looks at: nothing for requests and statements, `loop` for how late event loops are,
-            `allocations` for memory by call site, `profile` for CPU and heap of Node.
+            `allocations` for memory by call site, `count` for how often it is allocated, `profile` for CPU and heap of Node.
     """
 
     env: Path
@@ -167,6 +167,9 @@ def variables(
         values["NODE_OPTIONS"] = " ".join(filter(None, [f'--require "{NODE_TRACER}"', values.get("NODE_OPTIONS")]))
         if place.watch:
             values["PERFCREW_WATCH"] = place.watch
+        if place.watch == "count":
+            # Exact counts need sets and dictionaries that are laid out alike at every start.
+            values.setdefault("PYTHONHASHSEED", "0")
     if modules:
         values["PYTHONPATH"] = ":".join([*modules, *filter(None, [values.get("PYTHONPATH")])])
     return values

@@ -40,14 +40,34 @@ def count_calls(folder: str) -> None:
     library.perfcrew_count.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.perfcrew_count(*access)
     calls = library.perfcrew_calls
-    measure_with(calls, lambda before: {"allocations": calls() - before})
+
+    def opening() -> int:
+        # A collection within a request, or not, would be the chance of its start.
+        gc.collect()
+        gc.disable()
+        before: int = calls()
+        return before
+
+    def closing(before: int) -> dict[str, Any]:
+        counted = calls() - before
+        gc.enable()
+        return {"allocations": counted}
+
+    measure_with(opening, closing)
 
 
 def install(folder: str) -> None:
-    """Trace all blocks from now on; `control` asks for what is held, and switches to peaks of single requests."""
-    tracemalloc.start(_FRAMES)
+    """Let `control` ask: to trace blocks from then on, for what is held, and for the peaks of single requests.
+
+    Tracing begins late, because imports would take many times as long under it.
+    """
     peak = _Peak()
-    control.serve(folder, {"held": _held, "peaks": peak.begin})
+    control.serve(folder, {"trace": _trace, "held": _held, "peaks": peak.begin})
+
+
+def _trace() -> dict[str, Any]:
+    tracemalloc.start(_FRAMES)
+    return {}
 
 
 def _held() -> dict[str, Any]:
@@ -79,7 +99,7 @@ def _name_site(frames: Any) -> str:
         path, own = find_short(frame.filename)
         if own:
             place = f"{path}:{frame.lineno}"
-            return place if frame is last else f"{place} < {library}"
+            return place if frame == last else f"{place} < {library}"
     return f"< {library}"
 
 
