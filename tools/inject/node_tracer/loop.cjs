@@ -15,7 +15,7 @@ const KEPT_MS = 60000
 // Taken now: a test of the target's may put its own timers in their place.
 const { setInterval, setTimeout } = globalThis
 
-const state = { session: null, since: 0, beat: 0, held: [] }
+const state = { session: null, since: 0, beat: 0, held: [], seen: [] }
 
 /** A request begins: watch from the first one on. */
 function begin () {
@@ -41,12 +41,21 @@ function sample () {
   state.since = performance.now()
 }
 
+/** Take what was sampled until now, and go on; what is long over is forgotten. */
+function collect () {
+  const profile = post('Profiler.stop')?.profile
+  const now = performance.now()
+  sample()
+  state.seen = state.seen.filter(({ at }) => now - at < KEPT_MS)
+  if (profile) state.seen.push(...readSamples(profile, now))
+}
+
 function beat () {
   const now = performance.now()
   if (now - state.beat >= BLOCKED_MS + BEAT_MS) state.held.push([state.beat, now])
   state.beat = now
   if (inFlight.size === 0 && state.held.length === 0 && now - state.since > KEPT_MS) {
-    guarded(() => { post('Profiler.stop'); sample() })
+    guarded(collect)
   }
 }
 
@@ -62,14 +71,10 @@ function tell (trace) {
   const held = state.held.filter(([from, to]) => from < until && to > trace.started)
   state.held = state.held.filter(([, to]) => to > until)
   if (held.length === 0) return
-  const profile = post('Profiler.stop')?.profile
-  const now = performance.now()
-  sample()
-  if (!profile) return
-  const seen = readSamples(profile, now)
+  collect()
   for (const [beaten, to] of held) {
     const from = Math.max(beaten, trace.started)
-    const within = seen.filter(({ at }) => at >= from && at <= to)
+    const within = state.seen.filter(({ at }) => at >= from && at <= to)
     for (const [site, share] of sharesOf(within)) noteBlocked(trace, site, (to - from) * share)
   }
 }

@@ -49,7 +49,7 @@ class Statement {
 
   /** Add time in the driver, in milliseconds. */
   spent (milliseconds) {
-    if (this.trace.ms === null) this.ms += milliseconds
+    this.ms += milliseconds
   }
 
   /** Add rows that came back or were written. */
