@@ -35,7 +35,8 @@ class Place:
         port: where it shall listen.
         trace: folder for the injected tracer's files; None runs untraced.
         watch: what the tracer looks at: nothing for requests and statements, `loop` for how late event loops are,
-            `allocations` for memory by call site, `count` for how often it is allocated, `profile` for CPU and heap of Node.
+            `allocations` for memory by call site, `count` for how often it is allocated, `profile` for CPU and heap
+            of Node.
     """
 
     env: Path
