@@ -42,7 +42,7 @@ def read_trace(folder: Path) -> Trace:
                 numbered[line["number"]] = {**line, "blocked": []}
             elif line["kind"] == "blocked":
                 blocked.append(line)
-            else:
+            elif line["kind"] == "statement":
                 _add_text(trace, line)
         for line in blocked:
             if line["number"] in numbered:

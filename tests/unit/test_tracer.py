@@ -17,9 +17,9 @@ from tools.traces import Trace, read_trace
 pytestmark = pytest.mark.app
 
 
-async def run_python(folder: Path, *words: str, trace: Path | None = None, path: str = "") -> Finished:
+async def run_python(folder: Path, *words: str, trace: Path | None = None, path: str = "", watch: str = "") -> Finished:
     modules = ":".join(filter(None, [str(INJECT) if trace else "", path]))
-    environment = {"PATH": os.defpath, "PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"PATH": os.defpath, "PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1", "PERFCREW_WATCH": watch}
     if trace:
         environment["PERFCREW_TRACE"] = str(trace)
     return await run([sys.executable, *words], cwd=folder, environment=environment, timeout=60)

@@ -11,8 +11,8 @@ def activate(folder: str, root: str, watch: str = "") -> None:
     """Watch this process and write to `folder`.
 
     `root` is the folder whose source lines count as the target's. `watch` says what for: nothing for requests and
-    statements, `loop` for how late event loops are, `allocations` for memory by call
-    site, `count` for how often memory is allocated.
+    statements, `loop` for how late event loops are, `allocations` for memory by call site, `count` for how often
+    memory is allocated, `pool` for how long requests wait for a database connection.
     """
     from . import imports, requests
 
@@ -30,6 +30,10 @@ def activate(folder: str, root: str, watch: str = "") -> None:
         from . import allocations
 
         allocations.count_calls(folder)
+    elif watch == "pool":
+        from . import pools
+
+        hooks.update(pools.HOOKS)
     else:
         from . import statements
 
