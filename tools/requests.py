@@ -49,6 +49,8 @@ class Answer:
     first_byte_ms: float
     total_ms: float
     version: str = "HTTP/1.1"
+    connection: int | None = None
+    """Our port of the connection that it came over: answers with the same one shared it."""
 
 
 def _names(value: Any) -> set[str]:
@@ -131,13 +133,17 @@ async def send(client: httpx.AsyncClient, asked: Asked, headers: Mapping[str, st
     began = time.perf_counter()
     response = await client.send(request, stream=True)
     first = time.perf_counter()
+    stream = response.extensions.get("network_stream")
+    address = stream.get_extra_info("client_addr") if stream is not None else None
     try:
         raw = b"".join([part async for part in response.aiter_raw()])
     finally:
         await response.aclose()
     return Answer(
-        response.status_code, response.headers, raw, (first - began) * 1000, (time.perf_counter() - began) * 1000
-    )
+        status=response.status_code, headers=response.headers, raw=raw, first_byte_ms=(first - began) * 1000,
+        total_ms=(time.perf_counter() - began) * 1000, version=response.http_version,
+        connection=address[1] if address else None,
+    )  # fmt: skip
 
 
 def decode(answer: Answer) -> bytes:
