@@ -5,23 +5,18 @@ requests that arrive whether or not earlier ones were answered. The load generat
 arms have the others, as far as there are enough.
 """
 
-import asyncio
 import contextlib
-import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 from perfcrew.errors import InstrumentError
 from perfcrew.load_stats import answered, failed, generator_faults
 from perfcrew.records.target import Workload
-from tools import process
+from tools.load_channel import Channel
 from tools.workspace import Workspace
 
 TIMEOUT_S = 30.0
@@ -32,9 +27,6 @@ DRAIN_S = 35.0
 
 WARM_UP_S = 0.3
 WARM_UP_USERS = 2
-
-_LINE_LIMIT = 2**28
-_CONNECT_S = 30.0
 
 
 class Loaded(Protocol):
@@ -119,10 +111,8 @@ class LoadWorker:
 
     instrument = f"perfcrew load, httptools {version('httptools')}"
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: Path) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._log = log
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -132,31 +122,10 @@ class LoadWorker:
         Raises:
             InstrumentError: it can't be started.
         """
-        # A short path: the names of Unix sockets are limited to about 100 bytes.
-        folder = Path(tempfile.mkdtemp(prefix="perfcrew-"))
+        argv = [sys.executable, "-I", "-m", "tools.load_worker"]
         log = workspace.folder / "logs" / "load_worker.log"
-        connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connected.set_result((reader, writer))
-
-        server = await asyncio.start_unix_server(accept, folder / "socket", limit=_LINE_LIMIT)
-        child = None
-        try:
-            child = await process.start(
-                [sys.executable, "-I", "-m", "tools.load_worker", str(folder / "socket")],
-                cwd=folder, environment={"PATH": os.defpath}, log=log, cpus=split_cores()[1],
-            )  # fmt: skip
-            reader, writer = await _connection(connected, child, log)
-            try:
-                yield cls(reader, writer, log)
-            finally:
-                writer.close()
-        finally:
-            if child is not None:
-                await child.stop(grace_s=0)
-            server.close()
-            shutil.rmtree(folder, ignore_errors=True)
+        async with Channel.open(argv, log=log, cpus=split_cores()[1]) as channel:
+            yield cls(channel)
 
     async def round(
         self, url: str, workload: Workload, *,
@@ -185,16 +154,7 @@ class LoadWorker:
             "rate": None if users else workload.rate, "connections": workload.connections, "seed": seed,
             "stop": asdict(stop) if stop else None, "timeout_s": TIMEOUT_S, "drain_s": DRAIN_S,
         }  # fmt: skip
-        self._writer.write(json.dumps(job).encode() + b"\n")
-        try:
-            async with asyncio.timeout(seconds + DRAIN_S + 2 * TIMEOUT_S):
-                await self._writer.drain()
-                line = await self._reader.readline()
-        except (ConnectionError, TimeoutError) as error:
-            raise InstrumentError(f"the load generator broke off ({error!r}); see {self._log}") from error
-        if not line:
-            raise InstrumentError(f"the load generator ended ({_last_line(self._log)}); see {self._log}")
-        raw = json.loads(line)
+        raw = await self._channel.ask(job, seconds + DRAIN_S + 2 * TIMEOUT_S)
         return to_round(raw)
 
 
@@ -202,25 +162,6 @@ def to_round(raw: dict[str, Any]) -> Round:
     """A round from what a worker answered."""
     rows = tuple(tuple(row) for row in raw["requests"])
     return Round(**{**raw, "requests": rows, "lags_ms": tuple(raw["lags_ms"]), "names": tuple(raw.get("names", ()))})
-
-
-async def _connection(
-    connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]", child: process.Process, log: Path
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
-    first: tuple[asyncio.Future[Any], ...] = (connected, ended)
-    try:
-        await asyncio.wait(first, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended.cancel()
-    if not connected.done():
-        raise InstrumentError(f"the load generator did not start ({_last_line(log)}); see {log}")
-    return connected.result()
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def asked_of(workload: Workload, held_out: bool) -> tuple[Sequence[Any], dict[str, tuple[str | int, ...]]]:

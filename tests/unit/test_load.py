@@ -184,7 +184,7 @@ async def test_measure_load_starts_a_generator_of_its_own(workspace: Workspace) 
 
 async def test_a_generator_that_ended_is_an_instrument_error(workspace: Workspace) -> None:
     async with LoadWorker.start(workspace) as worker:
-        worker._writer.write(b"no json\n")
+        worker._channel._writer.write(b"no json\n")
         with pytest.raises(InstrumentError, match="the load generator"):
             await worker.round("http://127.0.0.1:1", workload(), seconds=0.1, seed=1)
 
