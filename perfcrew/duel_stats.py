@@ -1,44 +1,49 @@
 """A duel's raw rounds to effects: how many times better one arm is than the other, with an interval.
 
 The unit is the *start* (a fresh process pair): requests of one process are not independent samples, and neither are
-its rounds, since address layout, hash seeds and allocator luck differ by start. For each start the logarithm of the
-ratio of the arms is taken, robustly over its interleaved rounds; Student's t over the starts gives the interval.
+its rounds, since address layout, hash seeds and allocator luck differ by start (1.9 % of CPU time, measured). Each
+start gives the logarithm of the arms' ratio, the median over pairs of neighbouring rounds (`perfcrew.duel_rounds`).
+Student's t over the starts gives the interval, from seven starts on with one in seven left out at either end.
 
-False alarms are held down for the duel as a whole: `alpha` is divided among the sequential looks by their `shares`
-and within a look equally among the deciding timed metrics (Bonferroni, whatever the correlation). What is left is also
-asked to exceed a floor: one per cent, or the difference that the base showed against itself, whichever is larger.
-Simulated over the noise of shared virtual machines (`tests/unit/test_duel_stats.py`), fewer than 1 in 100 duels of
-equal arms come out as improved.
+How false alarms are held down, for the duel as a whole (family-wise error):
+
+- `alpha` is divided among the sequential looks by their `shares`, and within a look equally among the deciding timed
+  metrics: Bonferroni both times, whatever the correlation. Half of it falls on the side of `improved`.
+- Several workloads that decide together divide it once more: `tools.protocol.Protocol.for_family`.
+- Counted metrics repeat exactly and spend nothing.
+- Guards can only spoil a win. Those of the duel's own workload have 95 % intervals each; those of other workloads
+  share 5 % among them. All must exceed a floor as well: P99 of another workload 10 %, writes a second 5 %, errors one
+  in a thousand requests, memory 10 % and 5 MB, start-up time 10 % and half a second.
+
+What is left is also asked to exceed a floor: one per cent, or the difference that the base showed against itself,
+whichever is larger. Over recorded and simulated noise of shared virtual machines (`evals/bench/verdict.py`) fewer than
+1 in 100 duels of equal arms come out as improved.
 
 A raw duel is a JSON object:
     workload   its name
     protocol   looks (starts after which it may stop), shares (of alpha, one a look), alpha, matter (the relative change
-               that matters), floors (metric to relative change), kind (`http` or `command`), and what else was set
+               that matters), floors (metric to relative change), kind (of the workload), and what else was set
     cells      a list of rounds: start, arm (`base` or `candidate`), round, order, seconds, latency_ms (of requests that
                were answered as expected, each user's first left out), requests (all), errors, failures (by kind), cut,
-               cpu_s, cores, uss_mb, served (requests since the start), bytes
+               cpu_s, cores, uss_mb (of some rounds), served (requests since the start), bytes, writes (answered
+               requests that write), faults (why the load generator was the bottleneck)
     starts     a list: start, arm, seconds until ready, uss_mb and served after the warm-up
     counts     arm to counted metric to a list of values, one a request
+    beside     name to a raw duel of another workload, loaded in the same starts: its guards
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from perfcrew.duel_rounds import TINY, duel_value, start_numbers, start_pairs, trimmed, typical_pair
 from perfcrew.records.base import Outcome
 from perfcrew.records.evidence import Effect
 from perfcrew.records.metrics import METRICS
-from perfcrew.stats import (
-    TINY,
-    duel_value,
-    geometric_mean,
-    rate_ratio_interval,
-    start_numbers,
-    start_pairs,
-    t_interval,
-)
+from perfcrew.stats import rate_ratio_interval, t_interval
 
 Pairs = Sequence[tuple[float, float]]
+Kind = Literal["http", "command"]
 
 FLOOR = 0.01
 """The relative change below which no difference counts, whatever the test says."""
@@ -46,19 +51,34 @@ FLOOR = 0.01
 MOST = 1000.0
 """Ratios are given between 1/1000 and 1000: beyond, a figure says more about a zero than about a change."""
 
-DECISIVE_TIMED = {
+DECISIVE_TIMED: dict[Kind, tuple[str, ...]] = {
     "http": ("http.p50_ms", "http.p95_ms", "cpu.ms_per_request"),
     "command": ("command.seconds", "cpu.ms_per_request"),
 }
 """The timed metrics that decide, by kind of workload: the family within which false alarms are controlled."""
 
-DECISIVE_COUNTED = ("db.queries_per_request", "http.bytes_per_response")
+COUNTED_FLOORS = {
+    "db.queries_per_request": FLOOR, "http.bytes_per_response": FLOOR, "memory.allocations_per_request": 0.02,
+}  # fmt: skip
+"""Counted metrics, which decide without an interval, to the relative change that counts. Allocations repeat less
+exactly than the others: starts of one version differ by up to 0.5 %."""
 
-_BESIDE = {"http": ("http.p90_ms", "http.p99_ms", "http.mean_ms", "http.rps"), "command": ()}
+DECISIVE_COUNTED = tuple(COUNTED_FLOORS)
+
+_BESIDE: dict[Kind, tuple[str, ...]] = {
+    "http": ("http.p90_ms", "http.p99_ms", "http.mean_ms", "http.rps"),
+    "command": (),
+}
 """Timed metrics that are shown but don't decide; their intervals are as wide as those of the deciding ones."""
 
 _GUARD_ALPHA = 0.05
-"""For sampled metrics, which can only spoil a win: each has its own 95 % interval."""
+"""For guards, which can only spoil a win."""
+
+_GUARD_FLOORS = {"http.p99_ms": 0.10, "command.seconds": 0.10, "http.writes_per_s": 0.05}
+"""Timed guard to the relative change that it must exceed."""
+
+_GUARDS: dict[Kind, tuple[str, ...]] = {"http": ("http.p99_ms", "http.writes_per_s"), "command": ("command.seconds",)}
+"""Timed metrics of other workloads that no win may make worse, by kind of workload."""
 
 _SAMPLED_FLOORS = {"memory.peak_mb": (0.10, 5.0), "start.seconds": (0.10, 0.5), "cpu.utilisation": (0.10, 0.05)}
 """Metric to relative and absolute change (in its unit), both of which a difference must exceed."""
@@ -80,17 +100,38 @@ def duel_effects(duel: Any) -> tuple[Effect, ...]:
     Metrics without values in both arms, such as a latency where every request failed, are left out.
     """
     protocol = duel["protocol"]
-    kind = protocol.get("kind", "http")
-    alpha = look_alpha(protocol, len(start_numbers(duel))) / len(DECISIVE_TIMED[kind])
-    effects = [_timed(duel, metric, alpha) for metric in DECISIVE_TIMED[kind] + _BESIDE[kind]]
+    kind = family(protocol.get("kind", "http"))
+    alpha = look_alpha(protocol, len(start_numbers(duel)))
+    each = alpha / len(DECISIVE_TIMED[kind])
+    effects = [_timed(duel, metric, each, confidence=1 - alpha) for metric in DECISIVE_TIMED[kind] + _BESIDE[kind]]
     effects += [_counted(duel, metric) for metric in DECISIVE_COUNTED]
-    effects += [_error_rate(duel), *(_sampled(duel, metric) for metric in _SAMPLED_FLOORS)]
+    effects += [_guard(duel, "http.writes_per_s", _GUARD_ALPHA), _error_rate(duel, _GUARD_ALPHA)]
+    effects += [_sampled(duel, metric) for metric in _SAMPLED_FLOORS]
     return tuple(effect for effect in effects if effect is not None)
+
+
+def beside_effects(duel: Any) -> tuple[Effect, ...]:
+    """What a raw duel shows of the workloads beside its own: their tail, their writes, their errors."""
+    judged = [
+        (other, metric)
+        for other in duel.get("beside", {}).values()
+        for metric in (*_GUARDS[family(other["protocol"].get("kind", "http"))], "http.error_rate")
+    ]
+    effects = []
+    for other, metric in judged:
+        alpha = _GUARD_ALPHA / len(judged)
+        effects.append(_error_rate(other, alpha) if metric == "http.error_rate" else _guard(other, metric, alpha))
+    return tuple(effect for effect in effects if effect is not None)
+
+
+def family(kind: str) -> Kind:
+    """Which metrics a kind of workload is judged by: those of a command, or those of requests."""
+    return "command" if kind == "command" else "http"
 
 
 def noise_floors(duel: Any) -> dict[str, float]:
     """Floors from a duel of the base against itself: the difference that it showed, but at least one per cent."""
-    kind = duel["protocol"].get("kind", "http")
+    kind = family(duel["protocol"].get("kind", "http"))
     deciding = DECISIVE_TIMED[kind] + _BESIDE[kind]
     return {
         effect.metric: max(FLOOR, abs(math.log(effect.ratio)))
@@ -106,7 +147,7 @@ def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
     matters. Unless thorough, one metric that has an outcome is enough, as long as no other is suspected of having
     become worse without that being settled; a duel that shows nothing yet must settle all but the tail (P95).
     """
-    deciding = [effect for effect in effects if effect.metric in DECISIVE_TIMED[kind]]
+    deciding = [effect for effect in effects if effect.metric in DECISIVE_TIMED[family(kind)]]
     open_ones = [effect for effect in deciding if effect.outcome == "underpowered"]
     if not deciding:
         return False
@@ -132,16 +173,11 @@ def _effect(
     )  # fmt: skip
 
 
-def _centres(pairs: Pairs) -> tuple[float, float]:
-    """What each arm had: geometric means over starts, so that their quotient is the ratio."""
-    return geometric_mean([pair[0] for pair in pairs]), geometric_mean([pair[1] for pair in pairs])
-
-
 def _interval(pairs: Pairs, metric: str, alpha: float) -> tuple[float, float, float]:
     """Ratio (how many times better) and its ends."""
     sign = 1 if METRICS[metric].better == "lower" else -1
     logs = [sign * (math.log(max(before, TINY)) - math.log(max(after, TINY))) for before, after in pairs]
-    ratio, low, high = (math.exp(min(max(value, -50.0), 50.0)) for value in t_interval(logs, alpha))
+    ratio, low, high = (math.exp(min(max(value, -50.0), 50.0)) for value in t_interval(logs, alpha, trimmed(len(logs))))
     return ratio, low, high
 
 
@@ -159,7 +195,7 @@ def _judge(ratio: float, low: float, high: float, floor: float, matter: float) -
     return "no_significant_change"
 
 
-def _timed(duel: Any, metric: str, alpha: float) -> Effect | None:
+def _timed(duel: Any, metric: str, alpha: float, *, confidence: float) -> Effect | None:
     pairs = start_pairs(duel, metric)
     if not pairs:
         return None
@@ -167,22 +203,32 @@ def _timed(duel: Any, metric: str, alpha: float) -> Effect | None:
     floor = max(FLOOR, float(protocol["floors"].get(metric, 0.0)))
     ratios = _interval(pairs, metric, alpha)
     outcome = _judge(*ratios, floor, max(float(protocol["matter"]), math.expm1(floor)))
-    family = alpha * len(DECISIVE_TIMED[protocol.get("kind", "http")])
-    return _effect(duel, metric, _centres(pairs), ratios, alpha=family, floor=floor, outcome=outcome)
+    return _effect(duel, metric, typical_pair(pairs), ratios, alpha=1 - confidence, floor=floor, outcome=outcome)
+
+
+def _guard(duel: Any, metric: str, alpha: float) -> Effect | None:
+    pairs = start_pairs(duel, metric)
+    if not pairs:
+        return None
+    floor = max(_GUARD_FLOORS[metric], float(duel["protocol"]["floors"].get(metric, 0.0)))
+    ratios = _interval(pairs, metric, alpha)
+    outcome = _judge(*ratios, math.log1p(floor), math.expm1(2 * floor))
+    return _effect(duel, metric, typical_pair(pairs), ratios, alpha=alpha, floor=floor, outcome=outcome)
 
 
 def _counted(duel: Any, metric: str) -> Effect | None:
-    """Counts repeat exactly, so they need no interval; a change of one per cent or less is not called one."""
+    """Counts repeat exactly, so they need no interval; a change within the metric's floor is not called one."""
     if not all(duel["counts"].get(arm, {}).get(metric) for arm in ("base", "candidate")):
         return None
     base, candidate = duel_value(duel, f"base/{metric}"), duel_value(duel, f"candidate/{metric}")
     ratio = 1.0 if base == candidate else max(base, TINY) / max(candidate, TINY)
-    outcome = _judge(ratio, ratio, ratio, FLOOR, math.inf)
+    floor = COUNTED_FLOORS[metric]
+    outcome = _judge(ratio, ratio, ratio, floor, math.inf)
     ratios = (ratio, ratio, ratio)
-    return _effect(duel, metric, (base, candidate), ratios, alpha=0.0, floor=FLOOR, outcome=outcome, exact=True)
+    return _effect(duel, metric, (base, candidate), ratios, alpha=0.0, floor=floor, outcome=outcome, exact=True)
 
 
-def _error_rate(duel: Any) -> Effect | None:
+def _error_rate(duel: Any, alpha: float) -> Effect | None:
     failed, tried = {}, {}
     for arm in ("base", "candidate"):
         cells = [cell for cell in duel["cells"] if cell["arm"] == arm]
@@ -191,7 +237,7 @@ def _error_rate(duel: Any) -> Effect | None:
     if not tried["base"] or not tried["candidate"]:
         return None
     ratios = rate_ratio_interval(
-        (failed["base"], failed["candidate"]), (tried["base"], tried["candidate"]), _GUARD_ALPHA, MOST
+        (failed["base"], failed["candidate"]), (tried["base"], tried["candidate"]), alpha, MOST
     )
     change = failed["candidate"] / tried["candidate"] - failed["base"] / tried["base"]
     outcome: Outcome = "no_significant_change"
@@ -201,7 +247,7 @@ def _error_rate(duel: Any) -> Effect | None:
         outcome = "regressed"
     rates = (duel_value(duel, "base/http.error_rate"), duel_value(duel, "candidate/http.error_rate"))
     return _effect(
-        duel, "http.error_rate", rates, ratios, alpha=_GUARD_ALPHA, floor=_ERROR_RATE_FLOOR, outcome=outcome
+        duel, "http.error_rate", rates, ratios, alpha=alpha, floor=_ERROR_RATE_FLOOR, outcome=outcome
     )  # fmt: skip
 
 
@@ -212,7 +258,7 @@ def _sampled(duel: Any, metric: str) -> Effect | None:
         return None
     relative, absolute = _SAMPLED_FLOORS[metric]
     ratios = _interval(pairs, metric, _GUARD_ALPHA)
-    values = _centres(pairs)
+    values = typical_pair(pairs)
     outcome = _judge(*ratios, math.log1p(relative), math.inf)
     if abs(values[0] - values[1]) <= absolute:
         outcome = "no_significant_change"

@@ -22,6 +22,7 @@ from perfcrew.load_stats import answered, bytes_per_response, capacity_rps, conn
 from perfcrew.memory_stats import peak_above_idle
 from perfcrew.quantiles import median, percentile
 
+
 def theil_sen_slope(x: Sequence[float], y: Sequence[float]) -> float:
     """The median of the slopes through all pairs of points (Theil 1950, Sen 1968): deaf to single outliers.
 
@@ -40,16 +41,21 @@ def rising_share(y: Sequence[float]) -> float:
     return sum(step > 0 for step in steps) / len(steps) if steps else 0.0
 
 
-def t_interval(samples: Sequence[float], alpha: float) -> tuple[float, float, float]:
+def t_interval(samples: Sequence[float], alpha: float, cut: int = 0) -> tuple[float, float, float]:
     """Mean, and the ends of its two-sided (1 - alpha) interval by Student's t.
 
+    With `cut`, so many samples at either end are left out: the trimmed mean with the interval of Tukey and McLaughlin
+    (1963), whose spread is that of the winsorised samples and whose degrees of freedom are those of the samples left.
     One sample has no interval: its ends are minus and plus infinity.
     """
-    values = np.asarray(samples, dtype=float)
-    centre = float(values.mean())
-    if len(values) < 2:
+    values = np.sort(np.asarray(samples, dtype=float))
+    left = len(values) - 2 * cut
+    centre = float(values[cut : cut + left].mean())
+    if left < 2:
         return centre, -math.inf, math.inf
-    half = float(special.stdtrit(len(values) - 1, 1 - alpha / 2) * values.std(ddof=1) / math.sqrt(len(values)))
+    spread = float(np.clip(values, values[cut], values[-1 - cut]).std(ddof=1))
+    error = spread * math.sqrt((len(values) - 1) / (left * (left - 1)))
+    half = float(special.stdtrit(left - 1, 1 - alpha / 2)) * error
     return centre, centre - half, centre + half
 
 

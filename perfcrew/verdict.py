@@ -30,10 +30,15 @@ GUARDS = (
     "http.p95_ms",
     "command.seconds",
     "http.error_rate",
+    "http.writes_per_s",
     "memory.peak_mb",
+    "start.seconds",
     "db.queries_per_request",
 )
 """What no win may make worse, unless the target says otherwise."""
+
+GUARDED = "guard of {}"
+"""Name of the check that other workloads give: see `guard_checks`."""
 
 _SHARES = ("http.error_rate", "cpu.utilisation")
 _TYPICAL = ("http.p50_ms", "command.seconds")
@@ -80,6 +85,23 @@ def decide(
         outcome=outcome, reason=f"{reason}.", accepted=outcome == "improved" and not failed,
         effects=tuple(effects), checks=tuple(checks), samples=samples,
     )  # fmt: skip
+
+
+def guard_checks(beside: Sequence[Effect]) -> tuple[Check, ...]:
+    """A check for each other workload that a duel watched: a win that breaks a guard there is no win.
+
+    Args:
+        beside: the duel's effects on them, as `perfcrew.duel_stats.beside_effects` gives them: P99 (or a command's wall
+            time), writes a second, share of failed requests.
+    """
+    checks = []
+    for workload in dict.fromkeys(effect.workload for effect in beside):
+        mine = [effect for effect in beside if effect.workload == workload]
+        broken = [effect for effect in mine if effect.outcome == "regressed"]
+        told = "worse beyond noise: " if broken else "not worse beyond noise: "
+        check = Check(name=GUARDED.format(workload), passed=not broken, detail=told + _listing(broken or mine))
+        checks.append(check)
+    return tuple(checks)
 
 
 def run_outcome(final: Verdict | None) -> RunOutcome:
@@ -143,7 +165,7 @@ def _nothing_shown(effects: Sequence[Effect], aim: str | None) -> tuple[Outcome,
                 "no_significant_change",
                 f"no change beyond noise: {_listing(settled)}; too noisy to tell: {_listing(wide)}",
             )
-    return "underpowered", f"too noisy to tell: {_listing(wide)}"
+    return "underpowered", f"too noisy to tell, which is not the same as no effect: {_listing(wide)}"
 
 
 def _listing(effects: Sequence[Effect], most: int = 3) -> str:

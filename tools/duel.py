@@ -1,44 +1,43 @@
 """Duels: two versions of the target side by side, loaded by turns, over several fresh starts.
 
 In each start both arms run at once, each with its own copy of the data, on the same cores; only one is loaded at a
-time. Rounds alternate between them, and which goes first alternates from round to round and from start to start, so
-that the machine's drift hits both. Both are sent the same sequence of requests. What does not depend on time (queries
-a request, bytes a response) is counted beforehand on traced arms that nobody times. How the raw rounds become effects
-is `perfcrew.duel_stats`'s work; after each look of the protocol it also says whether going on could change the answer.
+time. Rounds of a fraction of a second alternate between them, and which goes first alternates from round to round and
+from start to start, so that the machine's drift hits both. Both are sent the same sequence of requests. What does not
+depend on time (queries a request, bytes a response) is counted beforehand on traced arms that nobody times. Other
+workloads may be loaded in the same starts, for their guards. How the raw rounds become effects is
+`perfcrew.duel_stats`'s work; after each look of the protocol it also says whether going on could change the answer.
 """
 
 import asyncio
-import json
 import time
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from perfcrew.duel_stats import duel_effects, is_clear
+from perfcrew.duel_stats import duel_effects, is_clear, noise_floors
 from perfcrew.errors import InstrumentError
-from perfcrew.records.base import ArtifactRef, Record
-from perfcrew.records.evidence import Effect, Evidence, Measurement
+from perfcrew.records.evidence import Effect
 from perfcrew.records.target import Workload
-from perfcrew.stats import start_pairs
-from perfcrew.verdict import describe
 from tools.arm import start_arm
+from tools.counts import Count, count_costs, keep_counts
+from tools.duel_outcome import Duel, conclude_duel
 from tools.generator import Loaded, Round, split_cores, tell_failures
 from tools.lease import quiet_lease
 from tools.loaders import Loader, open_loader
-from tools.protocol import FULL, NOISE, QUICK, Protocol
+from tools.protocol import FULL, NOISE, QUICK, THOROUGH, Protocol
 from tools.queries import count_queries
 from tools.workspace import Workspace
 
-__all__ = ["FULL", "NOISE", "QUICK", "Duel", "Protocol", "run_duel"]
+__all__ = ["FULL", "NOISE", "QUICK", "THOROUGH", "Duel", "Protocol", "floors_of", "run_duel"]
 
 Side = Literal["base", "candidate"]
 SIDES: tuple[Side, Side] = ("base", "candidate")
-Counts = dict[str, list[float]]
-Count = Callable[[Workspace, str, Workload, Path | None], Awaitable[Counts]]
+READING = ("GET", "HEAD", "OPTIONS")
+MEMORY_EVERY = 4
+"""Memory is read after each such round, and after the last."""
 
 
 class Starting(Loaded, typing.Protocol):
@@ -63,27 +62,21 @@ class StartArm(typing.Protocol):
         ...
 
 
-class Duel(Record):
-    """A duel's outcome by metric, with the raw file that it can be computed from again."""
+@dataclass
+class _Asked:
+    """A workload in a duel under way."""
 
-    name: str
-    workload: str
-    base: str
-    candidate: str
-    effects: tuple[Effect, ...]
-    samples: ArtifactRef
-    digest: str
-    """The first line is a headline."""
-    measurements: tuple[Measurement, ...]
+    workload: Workload
+    loader: Loader
+    raw: dict[str, Any]
+    round_s: float = 0.0
+    rounds: int = 0
+    served: dict[Side, int] = field(default_factory=dict)
 
     @property
-    def evidence(self) -> Evidence:
-        """The duel as evidence to cite."""
-        return Evidence(
-            id=f"duel@{self.workload}/{self.name}", kind="duel", title=self.digest.splitlines()[0], digest=self.digest,
-            measurements=self.measurements, artifact=self.samples,
-            facts={effect.metric: effect.ratio for effect in self.effects},
-        )  # fmt: skip
+    def writing(self) -> frozenset[int]:
+        """Which of its requests write."""
+        return frozenset(at for at, request in enumerate(self.workload.request) if request.method not in READING)
 
 
 @dataclass
@@ -91,39 +84,43 @@ class _Bout:
     """A duel under way."""
 
     workspace: Workspace
-    workload: Workload
     protocol: Protocol
     commits: Mapping[Side, str]
     worktrees: Mapping[Side, Path | None]
     start_arm: StartArm
-    loader: Loader
-    rounds: int | None = None
-    cells: list[dict[str, Any]] = field(default_factory=list)
-    starts: list[dict[str, Any]] = field(default_factory=list)
-    served: dict[Side, int] = field(default_factory=dict)
+    asked: tuple[_Asked, ...]
+    """The duel's own workload first."""
 
     async def run_start(self, number: int) -> None:
-        """Start both arms afresh, warm them up, and load them by turns."""
+        """Start both arms afresh, and with each workload warm them up and load them by turns."""
         async with AsyncExitStack() as stack:
             arms = await self._start_both(stack)
-            for side in _order(number):
-                self.served[side] = await self.loader.warm_up(arms[side])
-                self.starts.append(
-                    {
-                        "start": number,
-                        "arm": side,
-                        "seconds": arms[side].ready_seconds,
-                        **self._memory(arms[side], side),
-                    }
-                )
-            done = 0
-            while done < (self.rounds or 1):
-                began = time.monotonic()
-                for order, side in enumerate(_order(number + done)):
-                    await self._run_round(number, done, order, side, arms[side])
-                if self.rounds is None:
-                    self.rounds = self.protocol.rounds_for(time.monotonic() - began)
-                done += 1
+            for asked in self.asked:
+                await self._warm_up(number, asked, arms)
+                done = 0
+                while done < max(asked.rounds, 1):
+                    began = time.monotonic()
+                    for order, side in enumerate(_order(number + done)):
+                        await self._run_round(number, done, order, side, asked, arms[side])
+                    if not asked.rounds:
+                        asked.rounds = self._rounds(asked, time.monotonic() - began)
+                    done += 1
+
+    async def _warm_up(self, number: int, asked: _Asked, arms: Mapping[Side, Starting]) -> None:
+        rates = []
+        for side in _order(number):
+            began = time.monotonic()
+            asked.served[side] = await asked.loader.warm_up(arms[side])
+            rates.append(asked.served[side] / (time.monotonic() - began))
+            point = {"start": number, "arm": side, "seconds": arms[side].ready_seconds}
+            asked.raw["starts"].append({**point, "uss_mb": arms[side].uss_mb(), "served": asked.served[side]})
+        if not asked.round_s:
+            asked.round_s = self.protocol.round_for(0.0 if asked.workload.kind == "command" else min(rates))
+
+    def _rounds(self, asked: _Asked, pair_s: float) -> int:
+        if asked is self.asked[0]:
+            return self.protocol.rounds_for(pair_s)
+        return max(1, round(self.protocol.beside_s / pair_s))
 
     async def _start_both(self, stack: AsyncExitStack) -> dict[Side, Starting]:
         cores = split_cores()[0]
@@ -145,21 +142,21 @@ class _Bout:
                 raise result
         return {side: arm for side, arm in zip(SIDES, started, strict=True) if not isinstance(arm, BaseException)}
 
-    def _memory(self, arm: Starting, side: Side) -> dict[str, float]:
-        return {"uss_mb": arm.uss_mb(), "served": self.served[side]}
-
-    async def _run_round(self, start: int, number: int, order: int, side: Side, arm: Starting) -> None:
+    async def _run_round(self, start: int, number: int, order: int, side: Side, asked: _Asked, arm: Starting) -> None:
         before = arm.cpu_seconds()
         # Equal seeds for both sides: both are asked the same.
-        seen = await self.loader.round(arm, self.protocol.round_s, 1 + 1000 * start + number)
+        seen = await asked.loader.round(arm, asked.round_s, 1 + 1000 * start + number)
         cpu_s = arm.cpu_seconds() - before + seen.command_cpu_s
-        self.served[side] += len(seen.requests)
+        asked.served[side] += len(seen.requests)
         if side == "base" and not seen.latencies:
-            raise InstrumentError(f"workload {self.workload.name}: the base answers no request ({tell_failures(seen)})")
-        self.cells.append(
+            name = asked.workload.name
+            raise InstrumentError(f"workload {name}: the base answers no request ({tell_failures(seen)})")
+        # Reading memory walks the arm's pages, which takes longer than a short round.
+        memory = {"uss_mb": arm.uss_mb()} if number % MEMORY_EVERY == 0 or number + 1 == asked.rounds else {}
+        asked.raw["cells"].append(
             {
                 "start": start, "arm": side, "round": number, "order": order, "cpu_s": cpu_s,
-                "cores": len(split_cores()[0]), **_cell(seen), **self._memory(arm, side),
+                "cores": len(split_cores()[0]), **_cell(seen, asked.writing), **memory, "served": asked.served[side],
             }
         )  # fmt: skip
 
@@ -168,18 +165,24 @@ def _order(number: int) -> tuple[Side, Side]:
     return SIDES if number % 2 == 0 else (SIDES[1], SIDES[0])
 
 
-def _cell(seen: Round) -> dict[str, Any]:
+def _cell(seen: Round, writing: frozenset[int]) -> dict[str, Any]:
     return {
         "seconds": seen.seconds, "latency_ms": seen.latencies, "requests": len(seen.requests) + seen.cut,
         "errors": seen.errors, "failures": seen.failures, "cut": seen.cut,
         "bytes": sum(row[3] for row in seen.requests), "client_cpu_s": seen.client_cpu_s,
+        "writes": sum(row[4] in writing and bool(row[5]) for row in seen.requests), "faults": list(seen.faults),
     }  # fmt: skip
+
+
+def floors_of(workspace: Workspace, noise: Duel | None) -> dict[str, float]:
+    """Floors for `run_duel`: what the base showed against itself, metric by metric; none without such a duel."""
+    return noise_floors(workspace.artifacts.get_json(noise.samples)) if noise else {}
 
 
 async def run_duel(
     workspace: Workspace, base: str, candidate: str, workload: Workload, *,
     name: str, protocol: Protocol, floors: Mapping[str, float], candidate_worktree: Path | None = None,
-    start: StartArm = start_arm, count: Count = count_queries,
+    beside: Sequence[Workload] = (), start: StartArm = start_arm, count: Count | None = None,
 ) -> Duel:  # fmt: skip
     """Run a duel between two commits and give its effects. Holds the quiet lease.
 
@@ -190,34 +193,47 @@ async def run_duel(
         workload: what both are asked.
         name: names the duel in ids: `noise`, `final`, or a plan step's id.
         protocol: how long it goes on.
-        floors: metric to relative change that counts as noise, from `noise_floors` of the A/A duel.
+        floors: metric to relative change that counts as noise: `floors_of` the A/A duel.
         candidate_worktree: uncommitted work to run as the candidate.
+        beside: other workloads to load for a while in each start, for their guards.
         start: starts an arm.
-        count: counts queries and bytes on a traced arm.
+        count: counts what does not depend on time, on a traced arm; by default what the protocol asks for.
 
     Raises:
         InstrumentError: an arm does not start, or nothing that it answers is as expected.
     """
     if workspace.quick:
         protocol = protocol.shortened()
+    count = count or (count_costs if protocol.allocations else count_queries)
     commits: dict[Side, str] = {"base": base, "candidate": candidate}
     worktrees: dict[Side, Path | None] = {"base": None, "candidate": candidate_worktree}
-    async with quiet_lease(workspace), open_loader(workspace, workload) as loader:
-        counts = {side: await _count(workspace, commits[side], workload, worktrees[side], count) for side in SIDES}
-        bout = _Bout(workspace, workload, protocol, commits, worktrees, start, loader)
-        raw: dict[str, Any] = {
-            "kind": "duel", "name": name, "workload": workload.name, "commits": commits, "counts": counts,
-            "cells": bout.cells, "starts": bout.starts,
-            "protocol": {
-                **protocol.model_dump(mode="json"), "kind": workload.kind, "floors": dict(floors),
-                "users": workload.users, "think_s": workload.think_s, "instrument": loader.instrument,
-                "cores": {"arms": sorted(split_cores()[0]), "load": sorted(split_cores()[1])},
-            },
-        }  # fmt: skip
+    async with quiet_lease(workspace), AsyncExitStack() as stack:
+        counts = {side: await keep_counts(workspace, commits[side], workload, worktrees[side], count) for side in SIDES}
+        asked = []
+        for each in (workload, *beside):
+            loader = await stack.enter_async_context(open_loader(workspace, each))
+            asked.append(_Asked(each, loader, _raw(each, loader, protocol, floors if each is workload else {})))
+        bout = _Bout(workspace, protocol, commits, worktrees, start, tuple(asked))
+        raw = asked[0].raw
+        raw |= {"kind": "duel", "name": name, "commits": commits, "counts": counts}
+        if beside:
+            raw["beside"] = {each.workload.name: each.raw for each in asked[1:]}
         began = time.monotonic()
         effects = await _run_until_clear(bout, raw)
     raw["seconds"] = time.monotonic() - began
-    return _conclude(workspace, raw, effects)
+    return conclude_duel(workspace, raw, effects)
+
+
+def _raw(workload: Workload, loader: Loader, protocol: Protocol, floors: Mapping[str, float]) -> dict[str, Any]:
+    arms, load = split_cores()
+    return {
+        "workload": workload.name, "cells": [], "starts": [], "counts": {side: {} for side in SIDES},
+        "protocol": {
+            **protocol.model_dump(mode="json"), "kind": workload.kind, "floors": dict(floors),
+            "users": workload.users, "think_s": workload.think_s, "instrument": loader.instrument,
+            "cores": {"arms": sorted(arms), "load": sorted(load)},
+        },
+    }  # fmt: skip
 
 
 async def _run_until_clear(bout: _Bout, raw: Any) -> tuple[Effect, ...]:
@@ -232,57 +248,6 @@ async def _run_until_clear(bout: _Bout, raw: Any) -> tuple[Effect, ...]:
         out_of_time = spent + spent / done > protocol.limit_s
         if done in protocol.looks or out_of_time:
             effects = duel_effects(raw)
-            if out_of_time or is_clear(effects, kind=bout.workload.kind, thorough=protocol.thorough):
+            if out_of_time or is_clear(effects, kind=bout.asked[0].workload.kind, thorough=protocol.thorough):
                 return effects
     return duel_effects(raw)
-
-
-async def _count(workspace: Workspace, commit: str, workload: Workload, worktree: Path | None, count: Count) -> Counts:
-    """Counts of a commit, taken once a run; a worktree's content may have changed, so its counts are not kept."""
-    if workload.kind != "http":
-        return {}
-    digest = sha256(workload.model_dump_json().encode()).hexdigest()[:12]
-    kept = workspace.folder / "counts" / f"{commit}-{digest}.json"
-    if worktree is None and kept.exists():
-        known: Counts = json.loads(kept.read_text())
-        return known
-    counts = await count(workspace, commit, workload, worktree)
-    if worktree is None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(counts))
-    return counts
-
-
-_SHORT = {"http.p50_ms": "p50", "http.p95_ms": "p95", "cpu.ms_per_request": "cpu", "db.queries_per_request": "queries"}
-
-
-def _conclude(workspace: Workspace, raw: dict[str, Any], effects: tuple[Effect, ...]) -> Duel:
-    samples = workspace.artifacts.put_json(raw)
-    name, workload = raw["name"], raw["workload"]
-    measurements = tuple(
-        Measurement(
-            id=f"{_SHORT.get(effect.metric, effect.metric)}@{workload}/{name}/{side}", metric=effect.metric,
-            unit=effect.unit, better=effect.better, workload=workload, arm=side, commit=raw["commits"][side],
-            value=effect.base if side == "base" else effect.candidate,
-            count=len(raw["counts"][side].get(effect.metric, ())) or len(start_pairs(raw, "cpu.ms_per_request")),
-            method=f"duel:{side}/{effect.metric}", samples=samples, instrument=raw["protocol"]["instrument"],
-            environment=workspace.environment,
-        )
-        for effect in effects
-        for side in SIDES
-    )  # fmt: skip
-    return Duel(
-        name=name, workload=workload, base=raw["commits"]["base"], candidate=raw["commits"]["candidate"],
-        effects=effects, samples=samples, digest=_render(raw, effects), measurements=measurements,
-    )  # fmt: skip
-
-
-def _render(raw: dict[str, Any], effects: tuple[Effect, ...]) -> str:
-    starts = len({cell["start"] for cell in raw["cells"]})
-    told = {effect.metric: effect for effect in effects}
-    headline = [told[metric] for metric in ("http.p95_ms", "command.seconds", "cpu.ms_per_request") if metric in told]
-    first = "; ".join(describe(effect) for effect in headline)
-    rounds = f"{starts} starts, {len(raw['cells']) // 2} rounds a side, {raw['seconds']:.0f} s"
-    lines = [f"{raw['workload']}: {first}; {rounds}"]
-    lines += [f"{effect.outcome}: {describe(effect)}" for effect in effects]
-    return "\n".join(lines)

@@ -15,18 +15,26 @@ class Protocol(Record):
     """Numbers of starts after which the duel may stop; the last is the most it makes."""
     shares: tuple[float, ...]
     """What each look may spend of `alpha`."""
-    alpha: float = Field(default=0.04, gt=0, lt=0.5)
+    alpha: float = Field(default=0.02, gt=0, lt=0.5)
     """Risk of a false alarm, either way, over all looks and all deciding timed metrics."""
     matter: float = Field(default=0.10, gt=0)
     """The relative change that matters: a duel that can't rule it out is underpowered."""
-    round_s: float = Field(default=0.8, gt=0)
-    """Seconds of a round; it goes on until each user has had one request after the first."""
+    round_s: float = Field(default=0.2, gt=0)
+    """Seconds of the shortest round; it goes on until each user has had one request after the first."""
+    longest_s: float = Field(default=0.8, gt=0)
+    """Seconds of the longest round."""
+    samples: int = Field(default=48, ge=1)
+    """Requests that a round should hold; where they come slowly it is longer, up to the longest."""
     load_s: float = Field(gt=0)
     """Seconds of load aimed at in each start, both arms together; sets the number of rounds."""
+    beside_s: float = Field(default=1.6, gt=0)
+    """The same for each other workload whose guards are watched."""
     min_rounds: int = Field(default=1, ge=1)
-    max_rounds: int = Field(default=4, ge=1)
+    max_rounds: int = Field(default=9, ge=1)
     limit_s: float = Field(gt=0)
     """No further start is begun that would probably end later than this, once the first look is reached."""
+    allocations: bool = False
+    """Count allocations too, which takes one more start of each version."""
     thorough: bool = False
     """Stop early only where every deciding metric is settled."""
 
@@ -40,6 +48,15 @@ class Protocol(Record):
             raise ValueError("min_rounds must not exceed max_rounds")
         return self
 
+    def round_for(self, rate: float) -> float:
+        """Seconds of a round, if `rate` requests are answered a second.
+
+        Short rounds put the arms close together in time, which is what makes them comparable; too short ones hold no
+        percentile.
+        """
+        wanted = self.samples / rate if rate > 0 else 0.0
+        return min(max(wanted, self.round_s), max(self.longest_s, self.round_s))
+
     def rounds_for(self, pair_s: float) -> int:
         """How many rounds a side fit into a start's load, if one of each arm takes `pair_s` seconds.
 
@@ -51,16 +68,29 @@ class Protocol(Record):
             rounds = 3 if wanted >= 2.15 else 1
         return min(max(rounds, self.min_rounds), self.max_rounds)
 
+    def for_family(self, workloads: int) -> Self:
+        """The same for one of several workloads that decide together: its part of the risk (Bonferroni)."""
+        return self.model_copy(update={"alpha": self.alpha / max(workloads, 1)})
+
     def shortened(self) -> Self:
         """The same rules with a third of the load, for tests."""
-        return self.model_copy(update={"round_s": self.round_s / 3, "load_s": self.load_s / 3})
+        return self.model_copy(
+            update={name: getattr(self, name) / 3 for name in ("round_s", "longest_s", "load_s", "beside_s")}
+        )
 
 
-QUICK = Protocol(name="quick", looks=(3, 5), shares=(0.5, 0.5), load_s=4.0, limit_s=38.0)
+QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.8, limit_s=38.0)
 """For one plan step: about 25 s where the effect is clear."""
 
-FULL = Protocol(name="full", looks=(7,), shares=(0.3,), load_s=5.0, max_rounds=4, limit_s=90.0, thorough=True)
+FULL = Protocol(name="full", looks=(9,), shares=(1.0,), load_s=4.0, limit_s=90.0, thorough=True)
 """For the composed branch: its interval is what goals are held against, so it makes all its starts."""
 
-NOISE = Protocol(name="noise", looks=(3,), shares=(1.0,), load_s=5.5, limit_s=30.0)
+THOROUGH = Protocol(
+    name="thorough", looks=(8, 14, 21, 30, 42), shares=(0.15, 0.2, 0.3, 0.15, 0.2), load_s=2.8, limit_s=300.0,
+    allocations=True, thorough=True,
+)  # fmt: skip
+"""For comparing two revisions: up to 120 s of load, as many fresh starts as fit into it, and an end as soon as each
+deciding metric is settled."""
+
+NOISE = Protocol(name="noise", looks=(4,), shares=(1.0,), load_s=4.0, limit_s=30.0)
 """For the base against itself, before anything is compared."""

@@ -94,3 +94,8 @@ class Verdict(Record):
     checks: tuple[Check, ...] = ()
     samples: ArtifactRef | None = None
     """The duel's raw cells."""
+
+    @property
+    def too_noisy(self) -> bool:
+        """Nothing was shown because the measurement was too noisy to tell, and not because nothing changed."""
+        return self.outcome == "underpowered"

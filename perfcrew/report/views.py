@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from markupsafe import Markup
 
 from perfcrew.artifacts import Artifacts
+from perfcrew.duel_rounds import cell_value
 from perfcrew.errors import VerificationError
 from perfcrew.load_stats import answered
 from perfcrew.quantiles import percentile
@@ -22,7 +23,6 @@ from perfcrew.report.diff import DiffLine, read_diff
 from perfcrew.report.figures import show_bytes, show_figure, show_number
 from perfcrew.report.flame import Frame, Hot, drop_stem, place_frames, rank_functions, read_stacks
 from perfcrew.report.plots import Series, plot_distribution, plot_lines, plot_rounds
-from perfcrew.stats import cell_value
 
 V = TypeVar("V")
 ARMS = ("base", "candidate")

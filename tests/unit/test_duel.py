@@ -208,7 +208,7 @@ def test_rounds_fit_the_load_and_are_never_two() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"looks": (3, 3)}, {"looks": (1, 3)}, {"shares": (0.5,)}, {"shares": (0.7, 0.7)}, {"min_rounds": 9}],
+    [{"looks": (3, 3)}, {"looks": (1, 3)}, {"shares": (0.5,)}, {"shares": (0.7, 0.2, 0.2)}, {"min_rounds": 19}],
 )
 def test_protocols_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):

@@ -138,7 +138,7 @@ def test_swapping_the_arms_inverts_every_ratio(seed: int, speedup: float) -> Non
         assert back.ratio == pytest.approx(1 / there.ratio)
         assert (back.ratio_low, back.ratio_high) == pytest.approx((1 / there.ratio_high, 1 / there.ratio_low))
         assert back.outcome == opposite.get(there.outcome, there.outcome)
-        assert (back.base, back.candidate) == (there.candidate, there.base)
+        assert (back.base, back.candidate) == pytest.approx((there.candidate, there.base))
 
 
 @settings(max_examples=15, deadline=None)

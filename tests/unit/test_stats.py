@@ -91,30 +91,3 @@ def test_recompute_reads_memory_and_anything_else() -> None:
 def test_recompute_says_what_it_can_not_do(method: str) -> None:
     with pytest.raises(VerificationError, match=method.split(":")[0]):
         stats.recompute(method, {"requests": []})
-
-
-def cell(start: int, arm: str, latencies: list[float], **more: object) -> dict[str, object]:
-    base = {"start": start, "arm": arm, "round": 0, "order": 0, "seconds": 1.0, "latency_ms": latencies}
-    return {**base, "requests": len(latencies), "errors": 0, "cpu_s": 0.1, "uss_mb": 50.0, "served": 10, **more}
-
-
-def test_tails_of_short_rounds_are_taken_over_the_start() -> None:
-    few = {"cells": [cell(0, "base", [1.0, 2.0]), cell(0, "base", [3.0, 4.0]), cell(0, "candidate", [1.0] * 100)]}
-    assert stats.start_value(few, 0, "base", "http.p50_ms") == 2.5
-    many = [cell(0, "base", [value] * 50) for value in (1.0, 2.0, 90.0)]
-    full = {"cells": [*many, cell(0, "candidate", [1.0] * 50)]}
-    assert stats.start_value(full, 0, "base", "http.p95_ms") == 2.0
-
-
-def test_starts_without_both_arms_are_left_out() -> None:
-    duel = {"cells": [cell(0, "base", [4.0]), cell(0, "candidate", [2.0]), cell(1, "base", [400.0])]}
-    assert stats.start_pairs(duel, "http.p50_ms") == [(4.0, 2.0)]
-    duel["cells"].append(cell(1, "candidate", [], requests=5, errors=5))
-    assert stats.start_pairs(duel, "http.p50_ms") == [(4.0, 2.0)]
-
-
-def test_memory_is_compared_after_equal_work() -> None:
-    # Both keep 0.1 MB a request; the candidate serves ten times as many in the same time.
-    starts = [{"start": 0, "arm": arm, "seconds": 1.0, "uss_mb": 50.0, "served": 0} for arm in ("base", "candidate")]
-    cells = [cell(0, "base", [1.0], uss_mb=51.0, served=10), cell(0, "candidate", [1.0], uss_mb=60.0, served=100)]
-    assert stats.memory_at_equal_work({"starts": starts, "cells": cells}, 0) == pytest.approx((51.0, 51.0))
