@@ -39,6 +39,7 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         config_folder=config.resolve().parent,
         config_path=config.resolve(),
         installers=installer_variables(),
+        load_workers=settings.load_workers,
         programs=settings.programs,
     )
 

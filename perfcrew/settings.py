@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     target installed."""
     tiktoken_cache_dir: Path | None = Field(default=None, validation_alias="TIKTOKEN_CACHE_DIR")
     """Where tiktoken keeps its tables; with them, estimates of tokens before a call are closer. Nothing is fetched."""
+    load_workers: str = Field(default="", pattern=r"^(\d+@\S+)?$")
+    """Load from other hosts: COUNT@ADDRESS[:PORT], how many Locust workers there are and this machine's address for
+    them. On each: perfcrew load-worker ADDRESS[:PORT]. The application must listen there too."""
     studio_repo: Path | None = None
     """Repository on which `langgraph dev` opens the recipe."""
     reply_timeout_s: float = Field(default=600.0, gt=0)
@@ -111,6 +114,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _expected(problem: Any) -> str:
+    if problem["type"] == "string_pattern_mismatch" and problem["loc"][0] == "load_workers":
+        return "expected COUNT@ADDRESS[:PORT], as 2@10.0.0.5"
     if problem["type"] == "string_pattern_mismatch":
         return "expected anthropic/NAME, openai/NAME or openai-chat/NAME"
     message: str = problem["msg"]

@@ -58,9 +58,9 @@ class Round:
     client_cpu_s: float
     command_cpu_s: float = 0.0
     """CPU time of the commands themselves, for workloads that are commands."""
-    connections: int = 0
-    """Connections opened."""
-    sent_bytes: int = 0
+    connections: int | None = 0
+    """Connections opened; None where nobody knows. So for bytes sent."""
+    sent_bytes: int | None = 0
     received_bytes: int = 0
     lags_ms: tuple[float, ...] = ()
     """The longest delay of the generator's event loop in each slice of 50 ms."""
@@ -74,6 +74,8 @@ class Round:
     """When the round began, on the machine's monotonic clock."""
     names: tuple[str, ...] = ()
     """What the rows' index counts, where that is not the workload's requests."""
+    workers: int = 1
+    """Generator processes."""
 
     @property
     def latencies(self) -> list[float]:

@@ -89,7 +89,9 @@ def load_evidence(workspace: Workspace, raw: dict[str, Any], instrument: str) ->
     """Evidence from a raw file of load, with every figure computed as `verify` will compute it."""
     samples = workspace.artifacts.put_json(raw)
     place = f"{raw['workload']}{' (held out)' if raw['held_out'] else ''}/{raw['arm']}"
-    short_names = COMMAND_NAMES if raw["kind"] == "command" else SHORT_NAMES
+    short_names = dict(COMMAND_NAMES if raw["kind"] == "command" else SHORT_NAMES)
+    if raw["connections"] is None:
+        short_names.pop("connections", None)
     measurements = [_measure(workspace, raw, samples, instrument, f"{short}@{place}", *short_names[short])
                     for short in short_names]  # fmt: skip
     values = {short: measurement.value for short, measurement in zip(short_names, measurements, strict=True)}
@@ -162,8 +164,9 @@ def _render(raw: dict[str, Any], values: dict[str, float]) -> str:
         f"errors: {values['error_rate']:.2%} ({failures}); without an answer when the load ended: {raw['cut']}",
         f"CPU: {values['cpu']:.2f} ms a request, {values['utilisation']:.0%} of {raw['cores']} core(s)",
         f"bytes on the wire, mean of bodies: {bytes_per_response(raw):,.0f}; {per_second:,.0f} kB/s received",
-        f"connections opened: {raw['connections']} for {len(requests)} requests",
     ]
+    if raw["connections"] is not None:
+        lines.append(f"connections opened: {raw['connections']} for {len(requests)} requests")
     queued = [row[8] for row in requests if len(row) > 8 and row[8] > 0]
     if queued:
         lines.append(

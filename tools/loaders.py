@@ -12,6 +12,7 @@ from perfcrew.errors import InstrumentError
 from perfcrew.records.target import Workload
 from tools.generator import Loaded, LoadWorker, Round, warm_up
 from tools.launch import Place, run_at
+from tools.locust_load import open_locust
 from tools.workspace import Workspace
 
 COMMAND_TIMEOUT_S = 120.0
@@ -122,10 +123,13 @@ class CommandLoader:
 async def open_loader(
     workspace: Workspace, workload: Workload, *, worker: LoadWorker | None = None, held_out: bool = False
 ) -> AsyncIterator[Loader]:
-    """A loader for a workload, with a load generator of its own unless one is given."""
+    """A loader for a workload, with a load generator of its own unless one is given that can do it."""
     if workload.kind == "command":
         other = workload.held_out.command if held_out and workload.held_out else None
         yield CommandLoader(workspace, other or workload.command or "")
+    elif workload.kind == "locust" or workspace.load_workers:
+        async with open_locust(workspace, workload, held_out=held_out) as locust:
+            yield locust
     elif worker is not None:
         yield HttpLoader(worker, workload, held_out)
     else:

@@ -40,6 +40,8 @@ class Workspace:
     own_environments: bool = False
     """Each commit gets the environment that its own setup inputs ask for: for comparing commits of the user's own. In a
     run all arms share the base's, as no change may touch these files, and setup has the network."""
+    load_workers: str = ""
+    """Locust workers on other hosts that send the load, as the setting has it; empty where this machine does."""
     candidate: str = ""
     """The commit under validation; empty before there is one."""
 
