@@ -19,6 +19,7 @@ from tools.git import reset, worktree_of
 from tools.launch import Place, free_port, link_packages, prepare_launch, run_at
 from tools.process import Process, start
 from tools.process_tree import Footprint, end_leftovers, read_footprint
+from tools.server import reroute
 from tools.snapshot import snapshot
 from tools.workspace import Workspace
 
@@ -91,6 +92,7 @@ async def start_arm(
     trace: Path | None = None,
     watch: str = "",
     cpus: frozenset[int] | None = None,
+    database_port: int | None = None,
 ) -> AsyncIterator[Arm]:
     """Run a version of the target until the block ends; then all its processes are killed and its data is removed.
 
@@ -102,6 +104,7 @@ async def start_arm(
         trace: folder that the injected tracer writes to; None runs without it.
         watch: what the tracer looks at: see `tools.launch.Place`.
         cpus: cores it may use once it is ready; it starts on all of them, which is no part of what is compared.
+        database_port: where on loopback it reaches its database server, in place of the server's own address.
 
     Raises:
         InstrumentError: it did not start, or gave no answer in time; the first line says why, its log follows.
@@ -111,7 +114,8 @@ async def start_arm(
         link_packages(env, workdir)
         data = await copy_data(workspace, name, workdir, env)
         try:
-            place = Place(env, workdir, data.scratch, data.folder, data.url, trace=trace, watch=watch)
+            url = reroute(data.url, database_port) if database_port else data.url
+            place = Place(env, workdir, data.scratch, data.folder, url, trace=trace, watch=watch)
             arm = Arm(name, commit, "", 0, workdir, data, None, 0.0, place)
             if trace is not None:
                 trace.mkdir(parents=True, exist_ok=True)
