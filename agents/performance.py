@@ -92,16 +92,25 @@ def to_findings(
         shares: measured share of end-to-end time by function name, source line and query fingerprint.
     """
     merged = {finding.id: finding for finding in detected}
+    covered = {(known.kind, name): known.id for known in merged.values() for name in known.covers}
     for proposed in answer.findings:
-        name = finding_id(proposed.kind, proposed.place)
+        name = _known_name(proposed, covered) or finding_id(proposed.kind, proposed.place)
         known = merged.get(name)
         merged[name] = Finding(
             **proposed.model_dump(),
             id=name,
             share=known.share if known and known.share is not None else _share_of(proposed.place, shares),
             source="performance",
+            covers=known.covers if known else (),
         )
     return tuple(merged.values())
+
+
+def _known_name(proposed: ProposedFinding, covered: Mapping[tuple[FindingKind, str], str]) -> str | None:
+    """The id of a detector's finding of that kind which covers the query or line that is proposed, if there is one."""
+    place = proposed.place
+    names = (place.fingerprint, f"{place.path}:{place.line}" if place.line else None)
+    return next((covered[proposed.kind, name] for name in names if name and (proposed.kind, name) in covered), None)
 
 
 def _share_of(place: Place, shares: Mapping[str, float]) -> float | None:

@@ -17,6 +17,13 @@ REMEDY: dict[FindingKind, str] = {
     "serialisation": "build plain values and serialise them once, with a faster encoder where the format stays equal",
     "bundle_size": "split the bundle and leave out unused code",
     "layout_shift": "reserve the space of what loads later",
+    "slow_paint": "let the largest element come early: in the first HTML, not lazy, small, with nothing before it",
+    "slow_interaction": "do less in the handler before the next paint: split the work, or move it off the main thread",
+    "blocked_rendering": "defer scripts, and inline or split the styles that the first screen needs",
+    "heavy_image": "serve it in the size in which it is shown, in WebP or AVIF, and lazily below the first screen",
+    "duplicate_index": "drop one of them; the other serves the same queries",
+    "unused_index": "drop it once production's own statistics agree: each write pays for it",
+    "round_trips": "ask once: drop redirects and repeated requests, keep connections",
     "other": "see the claim",
 }
 PREVENTION: dict[FindingKind, str] = {
@@ -34,5 +41,12 @@ PREVENTION: dict[FindingKind, str] = {
     "serialisation": "profile large responses",
     "bundle_size": "a size budget in the build",
     "layout_shift": "measure layout shift in tests",
+    "slow_paint": "measure LCP in the build, with a budget",
+    "slow_interaction": "measure INP and long tasks in tests with real interactions",
+    "blocked_rendering": "a budget for what blocks the first paint",
+    "heavy_image": "make images in the build, in the sizes that are shown",
+    "duplicate_index": "review new indexes against those that exist",
+    "unused_index": "look at the database's index statistics before each release",
+    "round_trips": "count the requests of a page in tests",
     "other": "watch the metric",
 }

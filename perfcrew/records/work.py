@@ -12,7 +12,8 @@ Variation = Literal["full", "api", "frontend", "database", "microservices"]
 FindingKind = Literal[
     "n_plus_one", "missing_index", "slow_query", "large_payload", "no_compression", "memory_leak", "blocking_call",
     "cpu_hot_path", "cache_miss", "pool_exhausted", "repeated_computation", "serialisation", "bundle_size",
-    "layout_shift", "other",
+    "layout_shift", "slow_paint", "slow_interaction", "blocked_rendering", "heavy_image", "duplicate_index",
+    "unused_index", "round_trips", "other",
 ]  # fmt: skip
 Severity = Literal["low", "medium", "high", "critical"]
 Level = Literal["low", "medium", "high"]
@@ -87,6 +88,8 @@ class Finding(Record):
     prevention: str
     source: str
     """`detector` or the role of the agent that proposed it."""
+    covers: tuple[str, ...] = ()
+    """Queries and source lines (`path:line`) that it is about beside its place: what names one of them names this."""
 
 
 class Criterion(Record):

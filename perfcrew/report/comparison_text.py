@@ -19,7 +19,7 @@ from perfcrew.report.figures import (
     show_seconds,
 )
 from perfcrew.report.markdown import escape
-from perfcrew.report.survey_views import Table
+from perfcrew.report.survey_views import Table, short_name
 from perfcrew.report.terminal import safe
 
 _STYLES = {"improved": "bold green", "regressed": "bold red", "underpowered": "yellow"}
@@ -53,7 +53,7 @@ def _draw(bout: Bout) -> RichTable:
     table = RichTable(title=f"{bout.workload}", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for number, name in enumerate(_HEADER):
         figure = 0 < number < len(_HEADER) - 1
-        table.add_column(name, justify="right" if figure else "left", header_style="dim", no_wrap=number > 0)
+        table.add_column(name, justify="right" if figure else "left", header_style="dim", no_wrap=True)
     for effect in shown_effects(bout):
         style = _STYLES.get(effect.outcome, "")
         *cells, outcome = effect_cells(effect)
@@ -73,13 +73,13 @@ def effect_cells(effect: Effect) -> tuple[str, ...]:
     """An effect as a table's cells, in the order of the header."""
     rate = effect.metric == "http.error_rate"
     return (
-        name_metric(effect.metric),
+        short_name(effect.metric),
         show_figure(effect.metric, effect.base),
         show_figure(effect.metric, effect.candidate),
         show_change(effect.base, effect.candidate),
         "–" if rate else show_ratio(effect.ratio),
         "exact" if effect.exact else "–" if rate else show_interval(effect.ratio_low, effect.ratio_high),
-        name_outcome(effect.outcome),
+        name_outcome(effect.outcome).removeprefix("no significant ").replace("change", "–"),
     )
 
 

@@ -6,6 +6,7 @@ its interval reaches it: the worst that the measurements allow must be good enou
 
 from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.report import CriterionRow, MetricRow, Report
+from perfcrew.records.vitals import CORE, Vital, rate
 from perfcrew.records.work import Criterion
 from perfcrew.report.figures import name_metric, show_figure, show_interval, show_ratio
 
@@ -129,10 +130,28 @@ def _judge_cpu(report: Report) -> CriterionRow:
 
 
 def _judge_vitals(report: Report) -> CriterionRow:
+    """All three of every page, each as the median of its visits; one that is unknown leaves the rest to decide."""
     name = "all Core Web Vitals in the good range"
     pages = [workload for workload, kind in report.workloads.items() if kind == "page"]
-    detail = "the target describes no page workload" if not pages else "web vitals of the pages were not measured"
-    return CriterionRow(name=name, met=None, detail=detail)
+    if not pages:
+        return CriterionRow(name=name, met=None, detail="the target describes no page workload")
+    told, ratings = [], []
+    for page in pages:
+        for vital in CORE:
+            value = _find_value(report, vital.metric, page)
+            ratings.append(None if value is None else rate(vital, value))
+            told.append(f"{page}: {vital.short} {_show_vital(vital, value)}")
+    if any(rating not in (None, "good") for rating in ratings):
+        met: bool | None = False
+    else:
+        met = None if None in ratings else True
+    return CriterionRow(name=name, met=met, detail="; ".join(told))
+
+
+def _show_vital(vital: Vital, value: float | None) -> str:
+    if value is None:
+        return "not measured"
+    return f"{show_figure(vital.metric, value)} ({rate(vital, value)})"
 
 
 def _judge_regressions(report: Report) -> CriterionRow:

@@ -78,7 +78,7 @@ def draw_table(table: Table) -> RichTable:
     for number, name in enumerate(table.header):
         figure = number >= table.figures
         drawn.add_column(
-            name, justify="right" if figure else "left", no_wrap=figure, overflow="fold", header_style="dim"
+            name, justify="right" if figure else "left", no_wrap=True, overflow="ellipsis", header_style="dim"
         )
     for row in table.rows:
         drawn.add_row(*(safe(cell) for cell in row))

@@ -16,6 +16,10 @@ _LOAD = (
     ("queries/request", "db.queries_per_request"), ("bytes/response", "http.bytes_per_response"),
     ("peak memory", "memory.peak_mb"),
 )  # fmt: skip
+_SHORT = {metric: title for title, metric in _LOAD} | {
+    "http.p90_ms": "P90", "http.mean_ms": "mean", "http.max_ms": "longest", "cpu.utilisation": "CPU of its cores",
+    "start.seconds": "time until ready", "http.rps": "requests",
+}  # fmt: skip
 _TABLED = frozenset(metric for _, metric in _LOAD)
 
 
@@ -35,6 +39,11 @@ class Headline(NamedTuple):
 
     subject: str
     answer: str
+
+
+def short_name(metric: str) -> str:
+    """A metric's name for narrow tables."""
+    return _SHORT.get(metric, name_metric(metric).partition(",")[0])
 
 
 def headlines(survey: Survey) -> list[Headline]:

@@ -1,0 +1,93 @@
+"""What every detector shares: how a finding is made, named, placed and weighed."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from perfcrew.records.evidence import Evidence
+from perfcrew.records.work import Finding, FindingKind, Place, Severity
+from tools.facts import Row, text
+from tools.remedies import PREVENTION, REMEDY
+
+Rule = Callable[[Evidence], Iterator[Finding]]
+"""Findings from one piece of evidence; none where nothing is wrong."""
+MIN_SHARE = 0.02
+"""Below this share of end-to-end time nothing is worth a finding."""
+
+
+def finding_id(kind: str, place: Place) -> str:
+    """`kind@place`: the most telling part of the place names it."""
+    return f"{kind}@{place.fingerprint or place.symbol or place.endpoint or place.path or 'application'}"
+
+
+def make_finding(
+    kind: FindingKind,
+    place: Place,
+    claim: str,
+    item: Evidence,
+    share: float | None,
+    *,
+    remedy: str = "",
+    severity: Severity | None = None,
+    covers: Iterable[str] = (),
+) -> Finding:
+    """A finding of a detector's.
+
+    Args:
+        kind: names its usual remedy and prevention.
+        place: where it is; names the finding.
+        claim: what is wrong, with the figures that show it.
+        item: the evidence.
+        share: of end-to-end time; None where the instrument can't tell.
+        remedy: one that fits better than the kind's usual one.
+        severity: where the share doesn't say it.
+        covers: queries and lines (`path:line`) that it is about as well.
+    """
+    return Finding(
+        id=finding_id(kind, place),
+        kind=kind,
+        place=place,
+        claim=claim,
+        evidence=(item.id,),
+        share=None if share is None else min(share, 1.0),
+        severity=severity or severity_of(share),
+        remedy=remedy or REMEDY[kind],
+        prevention=PREVENTION[kind],
+        source="detector",
+        covers=tuple(dict.fromkeys(name for name in covers if name)),
+    )
+
+
+def severity_of(share: float | None) -> Severity:
+    """By share of end-to-end time; medium where there is none."""
+    if share is None:
+        return "medium"
+    return "critical" if share >= 0.5 else "high" if share >= 0.2 else "medium" if share >= 0.05 else "low"
+
+
+def place_of(site: str, **more: str | None) -> Place:
+    """A place from `path:line function`."""
+    where, _, symbol = site.partition(" ")
+    path, _, line = where.rpartition(":")
+    return Place(path=path or None, line=int(line) if line.isdigit() else None, symbol=symbol or None, **more)
+
+
+def site_of(row: Row) -> str:
+    """`path:line function` of a row that has them apart."""
+    return f"{text(row, 'path')}:{row.get('line')} {text(row, 'name')}"
+
+
+def line_of(site: str) -> str:
+    """`path:line` of `path:line function`."""
+    return site.partition(" ")[0]
+
+
+def grouped(rows: Iterable[Row], name: str) -> dict[str, list[Row]]:
+    """Rows by one of their values, in order."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(text(row, name), []).append(row)
+    return groups
+
+
+def workload_of(item: Evidence) -> str:
+    """The workload in `kind@workload/arm`."""
+    return item.id.partition("@")[2].rpartition("/")[0]

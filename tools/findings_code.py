@@ -1,0 +1,163 @@
+"""Detectors for the program: CPU, the event loop, memory, waiting for connections."""
+
+from collections.abc import Iterator
+
+from perfcrew.records.evidence import Evidence
+from perfcrew.records.work import Finding, Place
+from tools.facts import Row, number, text, unpack_rows
+from tools.findings import MIN_SHARE, Rule, grouped, line_of, make_finding, place_of, site_of, workload_of
+
+HOT_SHARE, HOT_MS = 0.05, 3.0
+"""CPU share and milliseconds a request of one function of the target's, without database libraries below it: both,
+because in an application that does little something always has the largest share of it."""
+BLOCKED_MS = 50.0
+"""Milliseconds for which a request holds the event loop."""
+LOOP_SHARE = 0.05
+"""Share of the event loop's clock at one place, waiting rather than computing."""
+LAG_MS = 50.0
+"""P95 of the event loop's lag from which on other requests feel it."""
+POOL_WAIT_SHARE = 0.10
+STAY_KB = 1.0
+"""Kilobytes a request that stay: less is what caches and counters keep."""
+STAY_SHARE = 0.3
+"""A call site is named with a leak from this share of what stays."""
+
+
+def find_held_loop(item: Evidence) -> Iterator[Finding]:
+    """Requests that hold the event loop, so that no other moves: one finding an endpoint, with its worst places.
+
+    The place is a line only where one line holds it for most of the time; else it is the endpoint's whole work.
+    """
+    endpoints = {text(row, "name"): row for row in unpack_rows(item.facts, "endpoint")}
+    for endpoint, rows in grouped(unpack_rows(item.facts, "blocked"), "endpoint").items():
+        held, share = sum(number(row, "ms") for row in rows), sum(number(row, "share") for row in rows)
+        if held < BLOCKED_MS or share < MIN_SHARE:
+            continue
+        rows.sort(key=lambda row: -number(row, "ms"))
+        places = ", ".join(f"{text(row, 'site')} ({number(row, 'ms'):.0f} ms)" for row in rows[:3])
+        claim = (
+            f"{endpoint} holds the event loop for {held:.0f} ms of its {number(rows[0], 'of_ms'):.0f} ms; no other "
+            f"request moves meanwhile; seen most at {places}"
+        )
+        single = number(rows[0], "ms") >= held / 2
+        place = place_of(text(rows[0], "site"), endpoint=endpoint) if single else Place(endpoint=endpoint)
+        yield make_finding(
+            "blocking_call", place.model_copy(update={"symbol": None}), claim, item, share,
+            remedy=_loop_remedy(endpoints.get(endpoint, {}), held), covers=[line_of(text(row, "site")) for row in rows],
+        )  # fmt: skip
+
+
+def _loop_remedy(endpoint: Row, held_ms: float) -> str:
+    """By what the loop is held: a synchronous database driver, or work of the program's own."""
+    waiting = number(endpoint, "db_ms")
+    if waiting >= held_ms / 2:
+        return (
+            f"the database driver is synchronous and takes {waiting:.0f} ms of it: declare the handler with `def`, so "
+            "that it runs in a thread, or use an asynchronous driver; fewer queries shorten it either way"
+        )
+    return (
+        "declare the handler with `def`, so that it runs in a thread, and do less work in it: computing keeps the "
+        "interpreter's lock in a thread as well, so large parts belong in a worker process"
+    )
+
+
+def find_loop_lag(item: Evidence) -> Iterator[Finding]:
+    """A loop that is late for everybody: one finding for each line of the target's that holds it."""
+    if number(item.facts, "p95_ms") < LAG_MS:
+        return
+    for row in unpack_rows(item.facts, "hold"):
+        if number(row, "share") < LOOP_SHARE or not number(row, "own"):
+            continue
+        state = text(row, "state")
+        claim = (
+            f"{text(row, 'site')} holds the event loop for {number(row, 'share'):.0%} of the load's time, {state}; "
+            f"it is {number(item.facts, 'p95_ms'):.0f} ms late at P95, {number(item.facts, 'max_ms'):.0f} ms at most"
+        )
+        yield make_finding(
+            "blocking_call", place_of(text(row, "site")), claim, item, number(row, "share"), remedy=_hold_remedy(state)
+        )
+
+
+def _hold_remedy(state: str) -> str:
+    if state == "computing":
+        return "do less here, do it once, or hand it to a worker process: a thread would keep the interpreter's lock"
+    return "await an asynchronous equivalent, or call it in a thread: asyncio.to_thread, or a handler with plain `def`"
+
+
+def find_leak(item: Evidence) -> Iterator[Finding]:
+    """Memory that grows with the requests served."""
+    if item.facts.get("leak") != 1:
+        return
+    growth, rising = number(item.facts, "growth_kb_per_request"), number(item.facts, "rising_share")
+    workload = workload_of(item)
+    low, high = item.facts.get("growth_low"), item.facts.get("growth_high")
+    surely = f" ({low:.1f} to {high:.1f})" if isinstance(low, float) and isinstance(high, float) else ""
+    claim = f"under {workload} memory grows by {growth:.1f} kB{surely} a request, rising in {rising:.0%} of the steps"
+    yield make_finding("memory_leak", Place(endpoint=workload), claim, item, None)
+
+
+def find_leaking_site(item: Evidence) -> Iterator[Finding]:
+    """The call site of what stays after requests, where most of it comes from one place."""
+    total = number(item.facts, "stays_kb_per_request")
+    for row in unpack_rows(item.facts, "stays"):
+        kb = number(row, "kb")
+        if total < STAY_KB or kb < STAY_SHARE * total:
+            continue
+        claim = f"{text(row, 'site')} allocates {kb:.1f} kB a request that stays, of {total:.1f} kB that do"
+        # The same place as the leak that the memory's slope shows: one finding, with the line.
+        place = place_of(text(row, "site"), endpoint=workload_of(item)).model_copy(update={"symbol": None})
+        yield make_finding("memory_leak", place, claim, item, None, covers=[line_of(text(row, "site"))])
+        return
+
+
+def find_hot_path(item: Evidence) -> Iterator[Finding]:
+    """Functions of the target's that compute for a large share of the CPU time."""
+    for row in unpack_rows(item.facts, "hot"):
+        share, ms = number(row, "cpu_share"), number(row, "ms")
+        if share < HOT_SHARE or ms < HOT_MS:
+            continue
+        serial = number(row, "serial_share") >= share / 2
+        what = "serialising below it" if serial else "its own work and libraries below it"
+        claim = f"{site_of(row)} takes {ms:.1f} ms of CPU a request, {share:.0%} of all ({what})"
+        yield make_finding("serialisation" if serial else "cpu_hot_path", place_of(site_of(row)), claim, item,
+                       number(row, "time_share"))  # fmt: skip
+
+
+def find_serialisation(item: Evidence) -> Iterator[Finding]:
+    """Serialising that no function of the target's calls: the framework does it with what handlers return."""
+    share, cpu_ms = number(item.facts, "serial_share"), number(item.facts, "cpu_ms")
+    named = sum(number(row, "serial_share") for row in unpack_rows(item.facts, "hot"))
+    if share - named >= HOT_SHARE and (share - named) * cpu_ms >= HOT_MS:
+        claim = f"turning results into JSON takes {share:.0%} of CPU time, {share - named:.0%} in the framework itself"
+        time_share = (share - named) * min(number(item.facts, "busy"), 1.0)
+        yield make_finding("serialisation", Place(), claim, item, time_share)
+
+
+def find_blocking_wait(item: Evidence) -> Iterator[Finding]:
+    """A place that holds the event loop without computing: it waits, and everyone with it."""
+    for row in unpack_rows(item.facts, "hot"):
+        held, computing = number(row, "loop_share"), number(row, "loop_cpu_share")
+        if held < LOOP_SHARE or computing > held / 2:
+            continue
+        claim = (
+            f"{site_of(row)} holds the event loop for {held:.0%} of its clock, only {computing:.0%} of it in Python "
+            "code: it waits or runs native code there while no other request moves"
+        )
+        yield make_finding("blocking_call", place_of(site_of(row)), claim, item, held, remedy=_hold_remedy("waiting"))
+
+
+def find_pool_wait(item: Evidence) -> Iterator[Finding]:
+    """Requests that wait for a pooled database connection."""
+    share = number(item.facts, "pool_wait_share")
+    if share >= POOL_WAIT_SHARE:
+        claim = f"requests spend {share:.0%} of their time waiting for a pooled database connection"
+        yield make_finding("pool_exhausted", Place(), claim, item, share)
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "queries": (find_held_loop,),
+    "cpu": (find_hot_path, find_serialisation, find_blocking_wait, find_pool_wait),
+    "loop": (find_loop_lag,),
+    "memory": (find_leak,),
+    "allocations": (find_leaking_site,),
+}

@@ -1,0 +1,91 @@
+"""Detectors for the database: queries, their plans, indexes, connections."""
+
+from collections.abc import Iterator
+
+from perfcrew.records.evidence import Evidence
+from perfcrew.records.work import Finding
+from tools.facts import Row, number, text, unpack_rows
+from tools.findings import MIN_SHARE, Rule, grouped, line_of, make_finding, place_of
+
+SLOW_QUERY_MS = 20.0
+SLOW_QUERY_SHARE = 0.10
+INDEX_GAIN = 0.7
+"""A tried index must leave less than this of the query's time."""
+
+
+def find_n_plus_one(item: Evidence) -> Iterator[Finding]:
+    """One statement again and again within a request, with other values each time."""
+    for row in unpack_rows(item.facts, "statement"):
+        if not number(row, "n_plus_one") or number(row, "loop_share") < MIN_SHARE:
+            continue
+        endpoint = text(row, "endpoint")
+        claim = (
+            f"{endpoint} sends {text(row, 'id')} {number(row, 'calls'):g} times a request (up to "
+            f"{number(row, 'max_calls'):g}) with different values, from {text(row, 'site')}: "
+            f"{number(row, 'share'):.0%} of the workload's time in the driver, "
+            f"{number(row, 'loop_share'):.0%} with the usual gaps between calls"
+        )
+        place = place_of(text(row, "site"), endpoint=endpoint, fingerprint=text(row, "id"))
+        yield make_finding("n_plus_one", place, claim, item, number(row, "loop_share"))
+
+
+def find_repeated(item: Evidence) -> Iterator[Finding]:
+    """One statement with the same values, several times within a request."""
+    for row in unpack_rows(item.facts, "statement"):
+        if not number(row, "repeated") or number(row, "loop_share") < MIN_SHARE:
+            continue
+        claim = (
+            f"{text(row, 'endpoint')} sends {text(row, 'id')} {number(row, 'calls'):g} times a request with only "
+            f"{number(row, 'distinct'):g} different parameter sets, from {text(row, 'site')}"
+        )
+        place = place_of(text(row, "site"), endpoint=text(row, "endpoint"), fingerprint=text(row, "id"))
+        yield make_finding("repeated_computation", place, claim, item, number(row, "loop_share"))
+
+
+def find_slow_query(item: Evidence) -> Iterator[Finding]:
+    """A statement that takes long each time."""
+    for row in unpack_rows(item.facts, "statement"):
+        each = number(row, "ms") / max(number(row, "calls"), 1.0)
+        if each < SLOW_QUERY_MS or number(row, "share") < SLOW_QUERY_SHARE:
+            continue
+        claim = f"{text(row, 'id')} takes {each:.0f} ms a call in {text(row, 'endpoint')}, from {text(row, 'site')}"
+        place = place_of(text(row, "site"), endpoint=text(row, "endpoint"), fingerprint=text(row, "id"))
+        yield make_finding("slow_query", place, claim, item, number(row, "share"))
+
+
+def find_missing_index(item: Evidence) -> Iterator[Finding]:
+    """Queries that read a big table from end to end where an index would do: one finding a table and leading column."""
+    wanted = [row for row in unpack_rows(item.facts, "plan") if text(row, "index") and not _useless(row)]
+    for lead, rows in grouped(wanted, "lead").items():
+        share = sum(number(row, "share") for row in rows)
+        if share < MIN_SHARE:
+            continue
+        rows.sort(key=lambda row: -number(row, "share"))
+        queries = "; ".join(f"{text(row, 'id')} {_trial(row)}" for row in rows)
+        candidates = ", ".join(dict.fromkeys(text(row, "index") for row in rows))
+        claim = (
+            f"all {number(rows[0], 'scanned'):,.0f} rows of {text(rows[0], 'table')} are read by {queries}: "
+            f"{share:.0%} of the workload's time in the driver. Candidates (one may serve several): {candidates}"
+        )
+        place = place_of(text(rows[0], "site"), endpoint=text(rows[0], "endpoint")).model_copy(update={"symbol": lead})
+        covers = [name for row in rows for name in (text(row, "id"), line_of(text(row, "site")))]
+        yield make_finding("missing_index", place, claim, item, share, covers=covers)
+
+
+def _useless(row: Row) -> bool:
+    """Tried, and not used or no gain."""
+    if row.get("after_ms") is None:
+        return False
+    return not number(row, "index_used") or number(row, "after_ms") >= INDEX_GAIN * number(row, "ms")
+
+
+def _trial(row: Row) -> str:
+    if row.get("after_ms") is None:
+        return f"({number(row, 'ms'):.2f} ms)"
+    return f"({number(row, 'ms'):.2f} → {number(row, 'after_ms'):.2f} ms with an index on a copy)"
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "queries": (find_n_plus_one, find_repeated, find_slow_query),
+    "explain": (find_missing_index,),
+}
