@@ -4,6 +4,7 @@ The drivers here are stand-ins with the files and the ways of pg, mysql2 and bet
 has the real pg.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -28,7 +29,10 @@ const crypto = require('node:crypto')
 const pool = new Pool()
 
 async function look (id) { return pool.query('SELECT name FROM items WHERE id = $1', [id]) }
-function burn (ms) { const end = Date.now() + ms; while (Date.now() < end) crypto.pbkdf2Sync('a', 'b', 2000, 8, 'sha1') }
+function burn (ms) {
+  const end = Date.now() + ms
+  while (Date.now() < end) crypto.pbkdf2Sync('a', 'b', 2000, 8, 'sha1')
+}
 
 const answers = {
   '/loop': async () => { for (const id of [1, 2, 3, 4, 5, 6]) await look(id) },
@@ -348,8 +352,9 @@ if (cluster.isPrimary) {
 
 
 def test_fingerprints_are_the_python_tracers(tmp_path: Path) -> None:
-    words = ["SELECT", " a", " = ", "'it''s'", "$1", "$12", "?", ":name", "%s", "%(x)s", "12", "-3.5e7", "t1", "::int",
-             "::text[]", "(", ")", ", ", "(1, 2)", "\n", "  ", "-- note\n", "/* x */", ";", "`b`", '"c"', "IN", "VALUES"]  # fmt: skip
+    words = ["SELECT", " a", " = ", "'it''s'", "$1", "$12", "?", ":name", "%s", "%(x)s", "12", "-3.5e7", "t1",
+             "::int", "::text[]", "(", ")", ", ", "(1, 2)", "\n", "  ", "-- note\n", "/* x */", ";", "`b`", '"c"',
+             "IN", "VALUES"]  # fmt: skip
     texts: list[str] = []
 
     @settings(max_examples=300, database=None, derandomize=True)
@@ -364,7 +369,5 @@ def test_fingerprints_are_the_python_tracers(tmp_path: Path) -> None:
         "console.log(JSON.stringify(texts.map((text) => [fingerprint(text), statementId(fingerprint(text))])))"
     )
     (tmp_path / "texts.json").write_text(json.dumps(texts))
-    import asyncio
-
     done = asyncio.run(run_node(tmp_path, "-e", script))
     assert json.loads(done.out) == [[fingerprint(text), statement_id(fingerprint(text))] for text in texts]
