@@ -33,7 +33,7 @@ METRIC_AUDITS = frozenset(
     {
         "first-contentful-paint", "largest-contentful-paint", "first-meaningful-paint", "speed-index",
         "total-blocking-time", "cumulative-layout-shift", "interactive", "max-potential-fid", "server-response-time",
-        "interaction-to-next-paint",
+        "interaction-to-next-paint", "largest-contentful-paint-element",
     }
 )  # fmt: skip
 """Measured better elsewhere."""

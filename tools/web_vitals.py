@@ -83,14 +83,18 @@ def conclude_vitals(
 
 def measure_values(
     workspace: Workspace, values: Mapping[str, Sequence[float]], artifact: ArtifactRef,
-    workload: str, arm: str, commit: str, instrument: str,
+    workload: str, arm: str, commit: str, instrument: str, *, duel: str = "", pointer: str = "/values",
 ) -> tuple[Measurement, ...]:  # fmt: skip
-    """A measurement for each metric: the median over its visits, with their spread."""
+    """A measurement for each metric: the median over its visits, with their spread.
+
+    `pointer` is where the raw file has the values by metric; a duel's measurements have its name in their ids.
+    """
+    place = f"{workload}/{duel}/{arm}" if duel else f"{workload}/{arm}"
     return tuple(
         Measurement(
-            id=f"{_SHORT[metric]}@{workload}/{arm}", metric=metric, unit=METRICS[metric].unit,
+            id=f"{_SHORT[metric]}@{place}", metric=metric, unit=METRICS[metric].unit,
             better=METRICS[metric].better, workload=workload, arm=arm, commit=commit, value=median(column),
-            spread=mad(column), count=len(column), method=f"median:/values/{metric.replace('/', '~1')}",
+            spread=mad(column), count=len(column), method=f"median:{pointer}/{metric}",
             samples=artifact, instrument=f"{LIBRARY}, {instrument}", environment=workspace.environment,
         )
         for metric, column in values.items()
