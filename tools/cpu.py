@@ -1,14 +1,17 @@
-"""Where CPU time goes: py-spy samples the running server twice under load.
+"""Where CPU time goes: the running server's processes are sampled under load.
 
-Once only what holds the interpreter lock (`--gil`): CPU work in Python. Once every thread (`--idle`), without those
-that wait for work: where requests spend their time, waiting included. Nothing else is measured while it is attached.
+Python: py-spy, from outside, twice. Once only what holds the interpreter lock (`--gil`): CPU work in Python. Once every
+thread (`--idle`), without those that wait for work: where requests spend their time, waiting included. On demand a
+third time with C frames (`--native`), at two to three times the cost. Node: V8's own sampling profiler, by a session
+inside the process, so that no port is opened. What the profiler costs is measured beside it: load without it runs
+before, between and after the recordings.
 """
 
 import asyncio
-import os
 import shutil
-import sysconfig
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,209 +20,186 @@ import psutil
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import Workload
-from tools.arm import Arm
-from tools.facts import Row, pack_rows
-from tools.load import LoadWorker, warm_up
-from tools.process import run
-from tools.stacks import Hot, Profile, parse_stacks, sum_stacks
+from tools.arm import Arm, start_arm
+from tools.control import ask_processes
+from tools.facts import pack_rows
+from tools.handlers import find_handlers
+from tools.lease import quiet_lease
+from tools.load import LoadWorker, split_cores, warm_up
+from tools.node_profile import RATE as NODE_RATE
+from tools.node_profile import read_profiles
+from tools.profile_digest import hot_rows, line_rows, native_rows, overall, render_profile, title_profile
+from tools.spy import RATE, find_spy, record_stacks
+from tools.stacks import Profile, parse_stacks, sum_stacks
 from tools.workspace import Workspace
 
-RATE = 100
-"""Samples a second: a loss of 1 to 9 % in our trials, and 200 samples in 2 s."""
 LEAD_S = 0.8
 """The load begins with the profiler and goes on this much longer, as attaching takes a while."""
-START_S = 30.0
+CPU_SECONDS = 3.0
 MIN_SAMPLES = 20
-TOP = 10
+MODES = {"gil": "--gil", "wall": "--idle", "native": "--gil --native"}
+
+
+@dataclass
+class Pace:
+    """What load came through: requests a second and CPU ms a request, with the profiler attached and without."""
+
+    rps: dict[str, list[float]] = field(default_factory=lambda: {"with": [], "without": []})
+    cpu_ms: dict[str, list[float]] = field(default_factory=lambda: {"with": [], "without": []})
+
+    def overhead(self) -> dict[str, float]:
+        """Loss of requests a second, and added CPU a request of the server's own processes; 0.1 means ten per cent."""
+        rps, cpu = ({which: sum(values) / len(values) for which, values in by.items() if values}
+                    for by in (self.rps, self.cpu_ms))  # fmt: skip
+        if len(rps) < 2 or not rps["without"] or not cpu["without"]:
+            return {}
+        return {"rps_loss": 1 - rps["with"] / rps["without"], "cpu_added": cpu["with"] / cpu["without"] - 1}
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """An arm under load, with the profiler or without."""
+
+    arm: Arm
+    workload: Workload
+    worker: LoadWorker
+    pace: Pace
+
+    async def load(self, which: str, seconds: float) -> None:
+        before = self.arm.cpu_seconds()
+        seen = await self.worker.round(self.arm.url, self.workload, seconds=seconds, seed=1)
+        self.pace.rps[which].append(len(seen.requests) / seen.seconds)
+        self.pace.cpu_ms[which].append(1000 * (self.arm.cpu_seconds() - before) / max(len(seen.requests), 1))
+
+    async def record(self, recording: Awaitable[str], seconds: float) -> str:
+        task = asyncio.ensure_future(recording)
+        try:
+            await self.load("with", seconds + LEAD_S)
+            return await task
+        finally:
+            task.cancel()
+
+
+async def measure_cpu(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
+    """CPU profile under load of a fresh start, Python or Node, C frames included where they can be told.
+
+    Raises:
+        InstrumentError: the profiler is missing or may not attach, or the server is neither Python nor Node.
+    """
+    seconds = CPU_SECONDS / 4 if workspace.quick else CPU_SECONDS
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="trace-", dir=workspace.folder))
+    try:
+        async with (
+            quiet_lease(workspace),
+            LoadWorker.start(workspace) as worker,
+            start_arm(workspace, commit, arm, trace=folder, watch="profile", cpus=split_cores()[0]) as running,
+        ):
+            return await profile_cpu(workspace, running, workload, seconds=seconds, worker=worker, native=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def profile_cpu(
-    workspace: Workspace, arm: Arm, workload: Workload, *, seconds: float, worker: LoadWorker
+    workspace: Workspace, arm: Arm, workload: Workload, *, seconds: float, worker: LoadWorker, native: bool = False
 ) -> Evidence:
-    """Profile an arm under a workload, `seconds` for each of the two recordings.
+    """Profile an arm under a workload, `seconds` for each recording.
+
+    Args:
+        workspace: the run.
+        arm: the running server; one of Node must have been started with `watch="profile"`.
+        workload: what it is asked.
+        seconds: of each recording, and half of it for each round of load without the profiler.
+        worker: the load generator.
+        native: record C functions as well.
 
     Raises:
-        InstrumentError: py-spy is missing or may not attach, the arm is no Python program, or it had nothing to do.
+        InstrumentError: the profiler is missing or may not attach, the server is neither Python nor Node, or it had
+            nothing to do.
     """
-    program = _find_spy()
-    pid = _python_pid(arm.pids())
+    runtime, pid = find_runtime(arm.pids())
+    recorders = _recorders(workspace, arm, runtime, pid, seconds, native)
     await warm_up(worker, arm.url, workload)
-    texts: list[str] = []
-    pace: list[float] = []
-    for mode in ("--gil", "--idle"):
-        recording = asyncio.create_task(_record(workspace, program, pid, mode, seconds))
-        try:
-            seen = await worker.round(arm.url, workload, seconds=seconds + LEAD_S, seed=1)
-            pace.append(len(seen.requests) / seen.seconds)
-            texts.append(await recording)
-        finally:
-            recording.cancel()
-    root = str(arm.workdir)
-    gil, wall = (sum_stacks(parse_stacks(text, root)) for text in texts)
-    if wall.total < MIN_SAMPLES:
-        raise InstrumentError(f"py-spy saw the server at work in {wall.total} samples only; raise the workload's users")
+    bench = _Bench(arm, workload, worker, Pace())
+    texts: dict[str, str] = {}
+    for mode, record in recorders.items():
+        await bench.load("without", seconds / 2)
+        texts[mode] = await bench.record(record(), seconds)
+    await bench.load("without", seconds / 2)
     raw: dict[str, Any] = {
-        "workload": workload.name, "arm": arm.name, "commit": arm.commit, "seconds": seconds, "rate": RATE,
-        "root": root, "requests_per_s": pace, "gil": texts[0], "wall": texts[1],
+        "workload": workload.name, "arm": arm.name, "commit": arm.commit, "seconds": seconds, "runtime": runtime,
+        "rate": RATE if runtime == "python" else NODE_RATE, "root": str(arm.workdir),
+        "requests_per_s": bench.pace.rps["with"], "pace": {"rps": bench.pace.rps, "cpu_ms": bench.pace.cpu_ms},
+        "overhead": bench.pace.overhead(), "gil": texts["gil"], "wall": texts.get("wall", texts["gil"]),
+        "native": texts.get("native", ""),
     }  # fmt: skip
-    busy = gil.total / (max(1, round(seconds)) * RATE)
-    cpu_ms = 1000 * busy / max(pace[0], 1e-9)
+    handlers = await asyncio.to_thread(find_handlers, arm.workdir)
+    gil, wall = (sum_stacks(parse_stacks(raw[mode], raw["root"]), handlers) for mode in ("gil", "wall"))
+    if wall.total < MIN_SAMPLES:
+        raise InstrumentError(
+            f"the profiler saw the server at work in {wall.total} samples only; raise the workload's users"
+        )
+    return _profile_evidence(workspace, raw, gil, wall)
+
+
+def _profile_evidence(workspace: Workspace, raw: dict[str, Any], gil: Profile, wall: Profile) -> Evidence:
+    busy = gil.total / (max(1, round(raw["seconds"])) * raw["rate"])
+    cpu_ms = 1000 * busy / max(raw["requests_per_s"][0], 1e-9)
+    native = native_rows(raw["native"], raw["root"])
     return Evidence(
-        id=f"cpu@{workload.name}/{arm.name}",
-        kind="cpu",
-        title=_title(workload.name, arm.name, gil, busy),
-        digest=render_profile(workload.name, arm.name, gil, wall, busy, cpu_ms),
+        id=f"cpu@{raw['workload']}/{raw['arm']}", kind="cpu", title=title_profile(raw, gil, busy),
+        digest=render_profile(raw, gil, wall, busy, cpu_ms, native),
         artifact=workspace.artifacts.put_json(raw),
         facts={
-            "busy": busy,
-            "cpu_ms": cpu_ms,
-            **_overall(gil, wall),
-            **pack_rows("hot", hot_rows(gil, wall, busy, cpu_ms)),
+            "busy": busy, "cpu_ms": cpu_ms, "runtime": raw["runtime"], **raw["overhead"], **overall(gil, wall),
+            **pack_rows("hot", hot_rows(gil, wall, busy, cpu_ms)), **pack_rows("line", line_rows(gil)),
+            **pack_rows("native", native),
+            **pack_rows("spent", [{"endpoint": name, "cpu_share": count / gil.total}
+                                  for name, count in gil.endpoints.most_common(8)]),
         },
-    )
+    )  # fmt: skip
 
 
-def _find_spy() -> str:
-    beside = Path(sysconfig.get_path("scripts")) / "py-spy"
-    found = str(beside) if beside.exists() else shutil.which("py-spy")
-    if found is None:
-        raise InstrumentError("py-spy is not installed beside perfcrew; remedy: pip install py-spy")
-    return found
+def find_runtime(pids: Sequence[int]) -> tuple[str, int]:
+    """`python` or `node`, and the outermost such process of an arm; its children are profiled with it.
 
-
-def _python_pid(pids: Sequence[int]) -> int:
-    """The outermost Python process of an arm; its children are profiled with it."""
+    Raises:
+        InstrumentError: there is neither.
+    """
+    seen = []
     for pid in pids:
         try:
             process = psutil.Process(pid)
             name = Path(process.exe() or process.name()).name
         except psutil.Error:
             continue
-        if name.startswith(("python", "pypy")):
-            return pid
-    raise InstrumentError("the server runs no Python process; CPU profiles of other runtimes are not taken yet")
+        seen.append(name)
+        for runtime, names in (("python", ("python", "pypy")), ("node", ("node",))):
+            if name.startswith(names):
+                return runtime, pid
+    others = f" but {', '.join(dict.fromkeys(seen))}" if seen else ""
+    raise InstrumentError(f"the server runs no Python process and no Node{others}; others are not profiled yet")
 
 
-async def _record(workspace: Workspace, program: str, pid: int, mode: str, seconds: float) -> str:
-    output = workspace.folder / "profiles" / f"{pid}{mode}.raw"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # Whole seconds only: py-spy takes no fractions.
-    duration = str(max(1, round(seconds)))
-    done = await run(
-        [
-            program, "record", "--pid", str(pid), "--format", "raw", "--output", str(output), "--duration", duration,
-            "--rate", str(RATE), "--subprocesses", "--full-filenames", mode,
-        ],
-        cwd=workspace.folder,
-        environment={"PATH": os.defpath},
-        timeout=seconds + START_S,
-    )  # fmt: skip
-    said = f"{done.err}\n{done.out}"
-    if not done.ok or not output.exists():
-        if "ermission" in said:
-            raise InstrumentError(
-                "py-spy may not attach to the server; remedy: run perfcrew as root, or "
-                "`sysctl kernel.yama.ptrace_scope=0` (Docker: --cap-add SYS_PTRACE)"
-            )
-        raise InstrumentError(f"py-spy failed: {done.last_line}")
-    text = output.read_text(encoding="utf-8", errors="replace")
-    output.unlink()
-    return text
+def _recorders(
+    workspace: Workspace, arm: Arm, runtime: str, pid: int, seconds: float, native: bool
+) -> dict[str, Callable[[], Awaitable[str]]]:
+    if runtime == "node":
+        folder = arm.place.trace
+        if folder is None:
+            raise InstrumentError("this start of the Node server can't be profiled: it was made without the profiler")
+        return {"gil": lambda: _record_node(folder, seconds)}
+    program = find_spy()
+
+    def bind(mode: str) -> Callable[[], Awaitable[str]]:
+        return lambda: record_stacks(workspace, program, pid, MODES[mode], seconds)
+
+    return {mode: bind(mode) for mode in MODES if native or mode != "native"}
 
 
-def hot_rows(gil: Profile, wall: Profile, busy: float, cpu_ms: float) -> list[Row]:
-    """The target's functions for detectors: shares of CPU and of requests' time, innermost own work first.
-
-    `cpu_share` is of CPU samples, and `time_share` of one core's clock: the part of end-to-end time that a CPU-bound
-    request spends there. `cpu_ms` is Python's CPU time a request.
-    """
-    places = sorted(gil.own, key=lambda place: -gil.own[place].inner)[:TOP]
-    places += [place for place in sorted(wall.own, key=lambda place: -wall.own[place].inner)[:5] if place not in places]
-    rows: list[Row] = []
-    for place in places:
-        cpu, clock = gil.own.get(place), wall.own.get(place)
-        known = cpu or clock
-        assert known is not None
-        line = cpu.line if cpu and cpu.line else clock.line if clock else 0
-        inner = _part(cpu.inner if cpu else 0, gil.total)
-        rows.append({
-            "path": known.path, "name": known.name, "line": line,
-            "cpu_share": inner, "cpu_total": _part(cpu.samples if cpu else 0, gil.total),
-            "time_share": inner * min(busy, 1.0), "ms": inner * cpu_ms,
-            "serial_share": _part(_serial(gil, known), gil.total),
-            "wall_share": _part(clock.inner if clock else 0, wall.total),
-            "loop_share": _part(wall.loop.get(place, 0), wall.loop_total),
-            "loop_cpu_share": _part(gil.loop.get(place, 0), wall.loop_total),
-        })  # fmt: skip
-    return rows
-
-
-def _serial(profile: Profile, hot: Hot) -> int:
-    return profile.serialising.get(f"{hot.path} {hot.name}", 0)
-
-
-def _overall(gil: Profile, wall: Profile) -> dict[str, float]:
-    serial = sum(gil.serialising.values())
-    return {
-        "samples": gil.total,
-        "serial_share": _part(serial, gil.total),
-        "framework_share": _part(gil.without_own, gil.total),
-        "database_share": _part(sum(hot.database for hot in gil.own.values()), gil.total),
-        "loop_database_share": _part(wall.loop_database, wall.loop_total),
-        "pool_wait_share": _part(wall.pool_wait, wall.total),
-    }
-
-
-def _part(samples: int, total: int) -> float:
-    return samples / total if total else 0.0
-
-
-def _title(workload: str, arm: str, gil: Profile, busy: float) -> str:
-    hottest = max(gil.own.values(), key=lambda hot: hot.inner, default=None)
-    where = f"; most in {hottest.place} ({_part(hottest.inner, gil.total):.0%})" if hottest else ""
-    return f"{workload} on {arm}: Python busy {busy:.0%} of a core{where}"
-
-
-def render_profile(workload: str, arm: str, gil: Profile, wall: Profile, busy: float, cpu_ms: float) -> str:
-    """The digest: CPU by own function and by package, time by own function, the hottest stack."""
-    overall = _overall(gil, wall)
-    lines = [
-        f"{workload} on {arm} under load, {gil.total} CPU and {wall.total} time samples at {RATE} Hz; Python held its "
-        f"lock {busy:.0%} of the time, {cpu_ms:.1f} ms a request. Shares of CPU samples unless said otherwise.",
-        f"in database libraries called by the target {overall['database_share']:.0%}, serialising "
-        f"{overall['serial_share']:.0%}, framework without the target {overall['framework_share']:.0%}, requests "
-        f"waiting for a pooled connection {overall['pool_wait_share']:.0%} of their time",
-        "\nBy deepest frame's package: " + _listed(gil.packages, gil.total, 8),
-        "\nThe target's functions, cumulative (of it: innermost, without and inside database libraries):",
-    ]
-    ranked = sorted(gil.own.values(), key=lambda hot: (-hot.samples, -hot.inner))
-    lines += [
-        f"  {_part(hot.samples, gil.total):4.0%} ({_part(hot.inner, gil.total):.0%}, "
-        f"{_part(hot.database, gil.total):.0%})  {hot.place}"
-        for hot in ranked[:TOP]
-    ]
-    inmost = sorted((hot for hot in gil.own.values() if hot.lines), key=lambda hot: -hot.inner)
-    lines += [f"  busiest lines of {hot.path} {hot.name}: {_busy_lines(hot)}" for hot in inmost[:3]]
-    lines += ["\nSelf time, all code: " + _listed(gil.self_time, gil.total, TOP)]
-    if gil.serialising:
-        lines.append("Serialising on behalf of: " + _listed(gil.serialising, gil.total, 4))
-    clock: dict[str, int] = {hot.place: hot.inner + hot.database for hot in wall.own.values()}
-    lines.append("\nRequests' time, waiting included, by innermost own function: " + _listed(clock, wall.total, 6))
-    if wall.loop or wall.loop_database:
-        lines.append(
-            f"Holding the event loop, share of its clock: database libraries "
-            f"{_part(wall.loop_database, wall.loop_total):.0%}; {_listed(wall.loop, wall.loop_total, 5)}"
-        )
-    stack, count = gil.hottest
-    lines.append(f"Hottest stack ({_part(count, gil.total):.0%}): {stack}")
-    return "\n".join(lines)
-
-
-def _listed(counts: Any, total: int, most: int) -> str:
-    ranked = sorted(counts.items(), key=lambda item: -item[1])[:most]
-    return "; ".join(f"{name} {_part(count, total):.0%}" for name, count in ranked if count) or "nothing"
-
-
-def _busy_lines(hot: Hot) -> str:
-    whole = sum(hot.lines.values())
-    return ", ".join(f"line {line} {count / whole:.0%}" for line, count in hot.lines.most_common(3))
+async def _record_node(folder: Path, seconds: float) -> str:
+    if not await ask_processes(folder, "cpu_start"):
+        raise InstrumentError("the Node server did not load the profiler; its start command must keep NODE_OPTIONS")
+    await asyncio.sleep(max(1, round(seconds)))
+    answers = await ask_processes(folder, "cpu_stop")
+    return read_profiles(answer["profile"] for answer in answers.values() if "profile" in answer).stacks

@@ -1,4 +1,4 @@
-"""Collapsed stacks reduced to what a reader needs. Pure functions of py-spy's `raw` format.
+"""Collapsed stacks reduced to what a reader needs. Pure functions of py-spy's `raw` format, in which Node's come too.
 
 A line is `frame;frame;… count`, a frame `function (file:line)`. The *innermost own frame* of a stack is the deepest one
 in the target's code: its share, without what runs in database libraries below it, says where the target works itself.
@@ -6,14 +6,15 @@ in the target's code: its share, without what runs in database libraries below i
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _FRAME = re.compile(r"^(?P<name>.+) \((?P<file>.+?)(?::(?P<line>\d+))?\)$")
-_FOREIGN = re.compile(r"^.*(?:/(?:site|dist)-packages|/lib/python3(?:\.\d+)?)/(?P<rest>.+)$")
+_FOREIGN = re.compile(r"^.*(?:/(?:site|dist)-packages|/lib/python3(?:\.\d+)?|/node_modules)/(?P<rest>.+)$")
 _ANONYMOUS = re.compile(r"(?:(?:\.<locals>)?(?:^|\.)<(?:listcomp|dictcomp|setcomp|genexpr|lambda)>)+$")
 _NOT_OWN = ("site-packages", "dist-packages", ".venv", "venv", "node_modules")
-DATABASE = ("sqlalchemy", "psycopg", "psycopg2", "psycopg_pool", "sqlite3", "aiosqlite", "asyncpg", "pymysql")
+DATABASE = ("sqlalchemy", "psycopg", "psycopg2", "psycopg_pool", "sqlite3", "aiosqlite", "asyncpg", "pymysql",
+            "pg", "pg-pool", "mysql2", "better-sqlite3", "knex", "sequelize", "typeorm")  # fmt: skip
 _DATABASE_PATHS = ("django/db/",)
 _SERIAL = (
     ("json/", None), ("simplejson/", None), ("fastapi/encoders.py", None), ("fastapi/routing.py", "serialize_response"),
@@ -21,7 +22,7 @@ _SERIAL = (
     ("pydantic/type_adapter.py", "dump_json"),
     ("starlette/responses.py", "render"), ("flask/json/", None), ("marshmallow/", None),
     ("rest_framework/serializers.py", None),
-    ("pydantic/_internal/_serializers.py", None),
+    ("pydantic/_internal/_serializers.py", None), ("express/lib/response.js", ("json", "res.json", "stringify")),
 )  # fmt: skip
 _LOOPS = (
     ("asyncio/base_events.py", None), ("asyncio/events.py", None), ("asyncio/runners.py", None), ("uvloop/", None),
@@ -100,6 +101,10 @@ class Profile:
     loop_total: int = 0
     """Samples of event loops' threads, idle ones included."""
     hottest: tuple[str, int] = ("", 0)
+    endpoints: Counter[str] = field(default_factory=Counter)
+    """By the route whose handler is on the stack, the outermost if there are several."""
+    lines: dict[tuple[str, int, str], list[int]] = field(default_factory=dict)
+    """The target's lines, as path, line and function: samples with it innermost of the target's, and with it at all."""
 
 
 def parse_stacks(text: str, root: str) -> list[tuple[list[Frame], int]]:
@@ -175,7 +180,11 @@ def in_database(frames: Iterable[Frame]) -> bool:
     )
 
 
-def sum_stacks(stacks: Iterable[tuple[Sequence[Frame], int]]) -> Profile:
+Handlers = Mapping[str, Sequence[tuple[int, int, str]]]
+"""Path to (first line, last line, endpoint) of the functions that handle routes."""
+
+
+def sum_stacks(stacks: Iterable[tuple[Sequence[Frame], int]], handlers: Handlers | None = None) -> Profile:
     """Sum up a recording; idle stacks only count towards `loop_total`."""
     profile = Profile()
     hottest: Counter[str] = Counter()
@@ -189,9 +198,29 @@ def sum_stacks(stacks: Iterable[tuple[Sequence[Frame], int]]) -> Profile:
         profile.self_time[f"{leaf.path}:{leaf.name}"] += count
         profile.packages["target" if leaf.own else leaf.path.split("/")[0].removesuffix(".py")] += count
         _sum_own(profile, frames, count, on_loop)
+        _sum_lines(profile, frames, count)
+        endpoint = _endpoint(frames, handlers or {})
+        if endpoint:
+            profile.endpoints[endpoint] += count
         hottest[" > ".join(_short(frames))] += count
     profile.hottest = hottest.most_common(1)[0] if hottest else ("", 0)
     return profile
+
+
+def _endpoint(frames: Sequence[Frame], handlers: Handlers) -> str:
+    for frame in frames:
+        for first, last, endpoint in handlers.get(frame.path, ()) if frame.own else ():
+            if first <= frame.line <= last:
+                return endpoint
+    return ""
+
+
+def _sum_lines(profile: Profile, frames: Sequence[Frame], count: int) -> None:
+    own = [(frame.path, frame.line, frame.name) for frame in request_part(frames) if frame.own]
+    for place in dict.fromkeys(own):
+        profile.lines.setdefault(place, [0, 0])[1] += count
+    if own:
+        profile.lines[own[-1]][0] += count
 
 
 def _sum_own(profile: Profile, frames: Sequence[Frame], count: int, on_loop: bool) -> None:

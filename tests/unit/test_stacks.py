@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.cpu import hot_rows, render_profile
+from tools.profile_digest import hot_rows, line_rows, native_rows, render_profile
 from tools.stacks import Profile, parse_stacks, sum_stacks
 
 ROOT = "/srv/app"
@@ -104,7 +104,43 @@ def test_rows_and_digest() -> None:
     rows = {str(row["name"]): row for row in hot_rows(gil, wall, 0.5, 20.0)}
     assert (rows["work"]["cpu_share"], rows["work"]["time_share"], rows["work"]["ms"]) == (0.75, 0.375, 15.0)
     assert (rows["nap"]["cpu_share"], rows["nap"]["loop_share"], rows["nap"]["loop_cpu_share"]) == (0.0, 0.4, 0.0)
-    digest = render_profile("shop", "base", gil, wall, 0.5, 20.0)
+    raw = {"workload": "shop", "arm": "base", "rate": 100, "runtime": "python",
+           "overhead": {"rps_loss": 0.04, "cpu_added": 0.021}}  # fmt: skip
+    digest = render_profile(raw, gil, wall, 0.5, 20.0)
+    assert "+4% of requests a second lost, +2% CPU a request" in digest
     assert "75% (75%, 0%)  w.py:2 work" in digest
     assert "database libraries 0%; w.py work 50%; n.py nap 40%" in digest
     assert len(digest) < 7000
+
+
+def test_stacks_are_credited_to_the_route_whose_handler_is_on_them() -> None:
+    handlers = {"v.py": [(1, 5, "GET /a"), (8, 9, "GET /b")]}
+    lines = (
+        f"{LOOP}view ({ROOT}/v.py:2);work ({ROOT}/w.py:2) 60",
+        f"{LOOP}other ({ROOT}/v.py:9);view ({ROOT}/v.py:3) 30",
+        f"{LOOP}neither ({ROOT}/v.py:7) 10",
+    )
+    profile = sum_stacks(parse_stacks("\n".join(lines), ROOT), handlers)
+    assert profile.endpoints == {"GET /a": 60, "GET /b": 30}
+
+
+def test_lines_have_their_own_and_their_whole_share() -> None:
+    gil = summed(
+        f"{LOOP}view ({ROOT}/v.py:2);work ({ROOT}/w.py:7);work ({ROOT}/w.py:7) 60",
+        f"{LOOP}view ({ROOT}/v.py:2);dump ({LIB}/json/__init__.py:1) 40",
+    )
+    assert [(row["path"], row["line"], row["own"], row["total"]) for row in line_rows(gil)] == [
+        ("w.py", 7, 0.6, 0.6), ("v.py", 2, 0.4, 1.0),
+    ]  # fmt: skip
+
+
+def test_native_frames_are_named_with_whom_they_work_for() -> None:
+    text = (
+        f"view ({ROOT}/v.py:2);sqlite3_step (/usr/lib/libsqlite3.so.0.8.6) 30\n"
+        f"view ({ROOT}/v.py:2) 60\nstart_thread (libc.so.6) 10"
+    )
+    assert native_rows(text, ROOT) == [
+        {"name": "sqlite3_step (libsqlite3.so.0.8.6)", "caller": "v.py:2 view", "share": 0.3},
+        {"name": "start_thread (libc.so.6)", "caller": "", "share": 0.1},
+    ]
+    assert native_rows("", ROOT) == []
