@@ -14,6 +14,9 @@ def activate(folder: str, root: str, watch: str = "") -> None:
     statements, `loop` for how late event loops are, `allocations` for memory by call site, `count` for how often
     memory is allocated, `pool` for how long requests wait for a database connection.
     """
+    if watch == "profile":
+        # Python is profiled from outside.
+        return
     from . import imports, requests
 
     _start(folder, root)
