@@ -1,4 +1,4 @@
-"""Collapsed stacks (`a;b;c 12`, one a line, as py-spy's raw format and FlameGraph's) as an icicle: callers on top."""
+"""Collapsed stacks (`a;b;c 12`, one a line, as py-spy's raw format and FlameGraph's), placed with callers on top."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ _PLACE = re.compile(r"^(?P<name>.*?) \((?P<path>.*?)(?::\d+)?\)$")
 
 
 class Frame(NamedTuple):
-    """A rectangle of the icicle; left and width in per cent, depth in rows."""
+    """A rectangle of the flame graph; left and width in per cent, depth in rows."""
 
     label: str
     depth: int
@@ -57,7 +57,7 @@ def drop_stem(stacks: Counter[tuple[str, ...]]) -> tuple[Counter[tuple[str, ...]
 
 
 def place_frames(stacks: Counter[tuple[str, ...]]) -> list[Frame]:
-    """The icicle's frames, outermost callers first; siblings by name, so that two icicles can be compared."""
+    """The flame graph's frames, outermost callers first; siblings by name, so that two graphs can be compared."""
     whole = sum(stacks.values())
     frames: list[Frame] = []
 
@@ -103,5 +103,5 @@ def _name_function(frame: str, root: str) -> str:
 
 
 def _hue(label: str) -> int:
-    """A warm hue by name, the same in every icicle."""
+    """A warm hue by name, the same in every graph."""
     return int.from_bytes(hashlib.sha256(label.encode()).digest()[:2], "big") % 55

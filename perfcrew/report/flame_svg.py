@@ -44,8 +44,8 @@ def flame_svg(stacks: Stacks, *, name: str, title: str, compared: Stacks | None 
     left_out = f" {stem} outermost callers, common to all samples, are left out." if stem else ""
     drawn = Markup("").join(_draw(frame, scale, shares, others if compared else None) for frame in frames)
     return Markup(
-        '<svg class="flame" viewBox="0 0 {w} {h}" role="group" aria-labelledby="{n}-title {n}-desc" '
-        'xmlns="http://www.w3.org/2000/svg"><title id="{n}-title">{title}</title>'
+        '<svg class="flame" viewBox="0 0 {w} {h}" role="group" aria-labelledby="{n}-title {n}-desc">'
+        '<title id="{n}-title">{title}</title>'
         '<desc id="{n}-desc">Flame graph of {total} samples, callers above callees, widths by share.{stem}</desc>'
         "{drawn}</svg>"
     ).format(w=WIDTH, h=rows * ROW, n=name, title=clean(title), total=sum(stacks.values()), stem=left_out, drawn=drawn)

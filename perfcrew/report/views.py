@@ -2,9 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 
 from markupsafe import Markup
@@ -21,7 +21,8 @@ from perfcrew.records.survey import Survey
 from perfcrew.report.criteria import arm_after
 from perfcrew.report.diff import DiffLine, read_diff
 from perfcrew.report.figures import show_bytes, show_figure, show_number
-from perfcrew.report.flame import Frame, Hot, drop_stem, place_frames, rank_functions, read_stacks
+from perfcrew.report.flame import Hot, rank_functions, read_stacks
+from perfcrew.report.flame_svg import flame_svg
 from perfcrew.report.plots import Series, plot_distribution, plot_lines, plot_rounds
 
 V = TypeVar("V")
@@ -43,13 +44,11 @@ class Plot:
 
 @dataclass(frozen=True)
 class Profile:
-    """A CPU profile: the icicle, and the functions with the largest own share."""
+    """A CPU profile: the flame graph, and the functions with the largest own share."""
 
     title: str
-    frames: tuple[Frame, ...]
-    depth: int
+    drawing: Markup
     hot: tuple[Hot, ...]
-    stem: int
 
 
 @dataclass(frozen=True)
@@ -94,22 +93,11 @@ class Views:
             if any(one.points for one in series)
         )
 
-    def profiles(self, report: Report | Survey) -> tuple[Profile, ...]:
-        """CPU profiles of both arms."""
-        shown: list[Profile | None] = []
-        for evidence in _of_arms(report, "cpu"):
-            title = f"{evidence.id.rpartition('/')[2]}: {evidence.title}"
-            if evidence.artifact:
-                shown.append(self._try(evidence.artifact, partial(draw_profile, title), None))
-        return tuple(profile for profile in shown if profile)
-
-    def loads(self, survey: Survey) -> tuple[Plot, ...]:
-        """Latency distributions, one for each workload under load."""
-        shown: list[Plot | None] = []
-        for number, evidence in enumerate(_of_arms(survey, "load")):
-            if evidence.artifact:
-                shown.append(self._try(evidence.artifact, partial(draw_load, name=f"load-{number}"), None))
-        return tuple(plot for plot in shown if plot)
+    def profiles(self, report: Report) -> tuple[Profile, ...]:
+        """CPU profiles of both arms, drawn to one scale."""
+        found = [(item, self._try(item.artifact, _stacks, None)) for item in _of_arms(report, "cpu") if item.artifact]
+        taken = [(item, stacks) for item, stacks in found if stacks]
+        return draw_profiles(taken)
 
     def patch(self, ref: ArtifactRef | None) -> Patch:
         """A diff's lines, cut where it is long."""
@@ -224,15 +212,24 @@ def draw_memory(workload: str, series: list[Series], name: str) -> Plot:
     return Plot(f"Memory over time: {workload}", drawing, ("version", "at first", "at last", "peak"), rows)
 
 
-def draw_profile(title: str, raw: Any) -> Profile | None:
-    """The samples that held the interpreter, as an icicle; None where there are none."""
-    stacks = read_stacks(raw["gil"], raw["root"])
-    if not stacks:
-        return None
-    grown, stem = drop_stem(stacks)
-    frames = place_frames(grown)
-    depth = 1 + max(frame.depth for frame in frames)
-    return Profile(title, tuple(frames), depth, tuple(rank_functions(stacks)), stem)
+def draw_profiles(taken: Sequence[tuple[Evidence, Counter[tuple[str, ...]]]]) -> tuple[Profile, ...]:
+    """The samples that held the interpreter, as flame graphs whose widths compare as CPU time a request does."""
+    costs = [float(item.facts.get("cpu_ms") or 0.0) for item, _ in taken]
+    most = max(costs, default=0.0)
+    shown = []
+    for number, ((item, stacks), cost) in enumerate(zip(taken, costs, strict=True)):
+        others = [other for place, (_, other) in enumerate(taken) if place != number]
+        title = f"{item.id.rpartition('/')[2]}: {item.title}"
+        drawing = flame_svg(
+            stacks, name=f"flame-{number}", title=title, compared=others[0] if others else None,
+            scale=cost / most if most else 1.0,
+        )  # fmt: skip
+        shown.append(Profile(title, drawing, tuple(rank_functions(stacks))))
+    return tuple(shown)
+
+
+def _stacks(raw: Any) -> Counter[tuple[str, ...]]:
+    return read_stacks(raw["gil"], raw["root"])
 
 
 def _leading(raw: Any) -> str:

@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 
 from perfcrew.report.flame_svg import WIDTH, flame_pair, flame_svg
 
-SVG = "{http://www.w3.org/2000/svg}"
 STACKS = Counter({("m", "a", "b"): 60, ("m", "a", "c"): 20, ("m", "d"): 20})
 
 
 def frames(svg: str) -> list[tuple[str, float, float, bool]]:
     """Title, left and width in per cent of the drawing, and whether the keyboard reaches it."""
     found = []
-    for group in ElementTree.fromstring(svg).findall(f"{SVG}g"):
-        title, box = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
+    for group in ElementTree.fromstring(svg).findall("g"):
+        title, box = group.find("title"), group.find("rect")
         assert title is not None and box is not None and title.text
         left, width = (100 * float(box.attrib[key]) / WIDTH for key in ("x", "width"))
         found.append((title.text, left, width, group.get("tabindex") == "0"))
@@ -38,8 +37,8 @@ def test_widths_are_shares() -> None:
 def test_it_stands_alone_and_says_what_it_is() -> None:
     svg = flame_svg(STACKS, name="f", title="CPU of <shop>")
     root = ElementTree.fromstring(svg)
-    assert root.findtext(f"{SVG}title") == "CPU of <shop>"
-    assert "100 samples" in str(root.findtext(f"{SVG}desc"))
+    assert root.findtext("title") == "CPU of <shop>"
+    assert "100 samples" in str(root.findtext("desc"))
     ids = {element.get("id") for element in root.iter()}
     assert set(root.attrib["aria-labelledby"].split()) <= ids
     assert "<script" not in svg and "href" not in svg and "url(" not in svg
