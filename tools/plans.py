@@ -176,7 +176,8 @@ def tables_of(query: "exp.Query") -> dict[str, str]:
 
 
 def find_candidate(sql: str, dialect: str, alias: str, columns: Mapping[str, Sequence[str]]) -> Candidate | None:
-    """The index that would serve a table of a query: equality and join columns, then order or one range.
+    """The index that would serve a table of a query: columns compared with values, or else join columns, then order or
+    one range.
 
     Args:
         sql: the query.
@@ -203,7 +204,10 @@ def find_candidate(sql: str, dialect: str, alias: str, columns: Mapping[str, Seq
         holders = [name for name in set(tables.values()) if node.name in columns.get(name, ())]
         return node.name if holders == [table] else None
 
-    equal = [name for node in query.find_all(exp.EQ, exp.Is) for name in (mine(node.left), mine(node.right)) if name]
+    sides = [(node.left, node.right) for node in query.find_all(exp.EQ, exp.Is)]
+    sides += [(right, left) for left, right in sides]
+    joined = [name for one, other in sides if (name := mine(one)) and isinstance(other, exp.Column)]
+    equal = [name for one, other in sides if (name := mine(one)) and not isinstance(other, exp.Column)]
     equal += [name for node in query.find_all(exp.In) if (name := mine(node.this))]
     ranges = [
         name
@@ -212,9 +216,10 @@ def find_candidate(sql: str, dialect: str, alias: str, columns: Mapping[str, Seq
         if name
     ]
     order = [name for node in query.find_all(exp.Ordered) if (name := mine(node.this))]
-    chosen = list(dict.fromkeys(equal))[: MAX_COLUMNS - 1]
+    # What is narrowed down by values is read by them; what is only joined, by what it is joined on.
+    chosen = list(dict.fromkeys(equal or joined))[: MAX_COLUMNS - 1]
     # A range ends what an index can order: with one, order comes after it in vain.
-    tail = [name for name in dict.fromkeys(ranges[:1] or order) if name not in chosen]
+    tail = [name for name in dict.fromkeys(ranges[:1] or order or joined) if name not in chosen]
     found = tuple([*chosen, *tail][:MAX_COLUMNS])
     return Candidate(table, found, dialect) if found else None
 

@@ -33,7 +33,12 @@ COLUMNS = {"books": ("id", "author_id", "title", "year", "order"), "authors": ("
         ("SELECT * FROM books WHERE author_id IN (?, ?) AND year > ? ORDER BY title", "books", ("author_id", "year")),
         ("SELECT * FROM books WHERE year BETWEEN ? AND ?", "books", ("year",)),
         ("SELECT * FROM authors a JOIN books b ON b.author_id = a.id WHERE a.name = ?", "b", ("author_id",)),
-        ("SELECT * FROM authors a JOIN books b ON b.author_id = a.id WHERE a.name = ?", "a", ("id", "name")),
+        ("SELECT * FROM authors a JOIN books b ON b.author_id = a.id WHERE a.name = ?", "a", ("name", "id")),
+        (
+            "SELECT * FROM books b JOIN authors a ON a.id = b.author_id WHERE b.year = ? ORDER BY b.title",
+            "b",
+            ("year", "title"),
+        ),
         ("SELECT * FROM books WHERE author_id = %(a)s AND title = %(t)s", "books", ("author_id", "title")),
         ("SELECT * FROM books WHERE author_id = $1", "books", ("author_id",)),
         ("SELECT count(*) FROM books", "books", None),
