@@ -74,6 +74,8 @@ class Round:
     """When the round began, on the machine's monotonic clock."""
     names: tuple[str, ...] = ()
     """What the rows' index counts, where that is not the workload's requests."""
+    ramp_s: float = 0.0
+    """How long users were being started before the round; what they sent by then is marked `lead`."""
     workers: int = 1
     """Generator processes."""
 

@@ -39,8 +39,6 @@ SHORT_NAMES = {
 COMMAND_NAMES = {"seconds": ("command.seconds", "command_seconds"), "cpu": ("cpu.ms_per_request", "cpu_ms_per_request")}
 """The same for workloads that are commands; a request is a run."""
 
-_NOT_COUNTED = {"locust": "not those sent while users were being started"}
-
 
 async def measure_load(
     workspace: Workspace,
@@ -65,11 +63,13 @@ async def measure_load(
         cpu_s = arm.cpu_seconds() - before + seen.command_cpu_s
     if not seen.latencies:
         raise InstrumentError(f"workload {workload.name}: no request succeeded under load ({tell_failures(seen)})")
-    first = "not the first" if workload.rate else "not each user's first"
+    not_counted = "not the first" if workload.rate else "not each user's first"
+    if seen.ramp_s:
+        not_counted = "not those sent while users were being started"
     raw = {
         "kind": "command" if workload.kind == "command" else "load", "workload": workload.name, "arm": arm.name,
         "commit": arm.commit, "held_out": held_out, "model": describe_model(workload),
-        "not_counted": _NOT_COUNTED.get(workload.kind, first), "warm_up_requests": warmed,
+        "not_counted": not_counted, "warm_up_requests": warmed,
         **asdict(seen), "cpu_s": cpu_s, "cores": len(split_cores()[0]), "histogram": to_histogram(seen.latencies),
     }  # fmt: skip
     return load_evidence(workspace, raw, loader.instrument)

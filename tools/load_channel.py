@@ -39,6 +39,7 @@ class Channel:
         cwd: Path | None = None,
         sandbox: process.Confinement | None = None,
         connect_s: float = _CONNECT_S,
+        grace_s: float = 0.0,
     ) -> AsyncIterator[Self]:
         """Start a load generator, and end it on leaving.
 
@@ -50,6 +51,7 @@ class Channel:
             cwd: its working directory, else the folder.
             sandbox: confines it.
             connect_s: how long it may take until it is ready.
+            grace_s: how long it may take to end by itself once the socket is closed.
 
         Raises:
             InstrumentError: it can't be started.
@@ -75,6 +77,8 @@ class Channel:
                 yield cls(reader, writer, log)
             finally:
                 writer.close()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(child.wait(), grace_s)
         finally:
             if child is not None:
                 await child.stop(grace_s=0)

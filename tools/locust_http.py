@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
+import gevent.monkey
 from gevent.event import AsyncResult
 from geventhttpclient import HTTPClient
 from geventhttpclient.response import HTTPParseError
@@ -21,6 +22,8 @@ from tools.sequence import Sent, draw_requests
 
 _BLOCK = 65536
 _PAUSE_AFTER_ERROR_S = 0.05
+_COARSE_S = 0.003
+_sleep = gevent.monkey.get_original("time", "sleep")
 
 
 class Failed(Exception):
@@ -57,7 +60,7 @@ class Plan:
         """Give each arrival of this worker's share to an idle user, or let it wait for one."""
         number = self.index
         while (offset := number / self.job["rate"]) < self.job["seconds"]:
-            gevent.sleep(max(self.began + offset - time.perf_counter(), 0))
+            _wait_until(self.began + offset)
             SAMPLES.arrivals = (SAMPLES.arrivals or 0) + 1
             if self.idle:
                 self.idle.pop().set(self.began + offset)
@@ -68,16 +71,24 @@ class Plan:
             waiting.set(None)
         self.idle.clear()
 
-    def next_arrival(self) -> float | None:
-        """Wait for something to send: when it was due; None at the end of the timetable."""
+    def next_arrival(self) -> tuple[float, float] | None:
+        """Wait for something to send: when it was due, and since when it could be sent; None at the end."""
         if self.queue:
-            return self.queue.popleft()
+            return self.queue.popleft(), time.perf_counter()
         if self.timetable is None or self.timetable.ready():
             return None
         turn = AsyncResult()
         self.idle.append(turn)
         due: float | None = turn.get()
-        return due
+        return None if due is None else (due, due)
+
+
+def _wait_until(due: float) -> None:
+    """Sleep, the last of it in a thread: gevent's own timers have whole milliseconds."""
+    gevent.sleep(max(due - time.perf_counter() - _COARSE_S, 0))
+    left = due - time.perf_counter()
+    if left > 0:
+        gevent.get_hub().threadpool.apply(_sleep, (left,))
 
 
 _plans: list[Plan] = []
@@ -116,8 +127,8 @@ class PerfcrewUser(User):
     def run_plan(self) -> None:
         """The whole test: one task, so that stopping waits for what is under way."""
         if self.plan.job["rate"]:
-            while (due := self.plan.next_arrival()) is not None:
-                self._send(due, free=time.perf_counter())
+            while (arrival := self.plan.next_arrival()) is not None:
+                self._send(*arrival)
         else:
             self._ask_and_think()
         while True:
@@ -130,11 +141,12 @@ class PerfcrewUser(User):
         gevent.sleep(think * self.chance.random())
         while not self.plan.over:
             SAMPLES.arrivals = (SAMPLES.arrivals or 0) + 1
-            answered = self._send(time.perf_counter(), free=time.perf_counter())
+            now = time.perf_counter()
+            answered = self._send(now, now)
             if think or not answered:
                 gevent.sleep(think * (0.5 + self.chance.random()) if answered else _PAUSE_AFTER_ERROR_S)
 
-    def _send(self, due: float, *, free: float) -> bool:
+    def _send(self, due: float, free: float) -> bool:
         request: Sent = next(self.plan.sequence)
         status = size = 0
         failure: Exception | None = None
@@ -152,7 +164,7 @@ class PerfcrewUser(User):
         ended = time.perf_counter()
         if failure is None and status not in request.expect:
             failure = Failed(f"status {status}")
-        told = (request.index, round((sent - max(free, due)) * 1000, 4), round(max(free - due, 0) * 1000, 4), opened)
+        told = (request.index, round((sent - free) * 1000, 4), round((free - due) * 1000, 4), opened)
         self.environment.events.request.fire(
             request_type=request.method, name=str(request.index), response_time=(ended - due) * 1000,
             response_length=size, exception=failure, context={"perfcrew": told}, response=Answer(status),

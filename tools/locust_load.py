@@ -28,6 +28,9 @@ from tools.workspace import Workspace
 PORT = 5557
 """Where a Locust master listens unless told otherwise."""
 
+_GRACE_S = 3.0
+"""A master takes leave of its workers, so that they wait for the next one at once."""
+
 WARM_UP_S = 1.0
 DRAIN_S = 10.0
 _LOCUST_S = 200.0
@@ -142,7 +145,7 @@ async def open_locust(
         sandbox = _confine(workspace, folder, [checkout] if checkout else [])
         try:
             async with Channel.open(
-                argv, log=log, cpus=split_cores()[1], folder=folder, cwd=checkout, sandbox=sandbox
+                argv, log=log, cpus=split_cores()[1], folder=folder, cwd=checkout, sandbox=sandbox, grace_s=_GRACE_S
             ) as channel:
                 yield LocustLoader(channel, workload, workers, held_out)
         except InstrumentError as error:

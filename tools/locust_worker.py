@@ -122,7 +122,7 @@ def _merge(parts: list[dict[str, Any]], job: dict[str, Any], ramp: float) -> dic
         "connections": sum(opened) if opened else None, "sent_bytes": None,
         "received_bytes": sum(each["received_bytes"] for each in totals),
         "lags_ms": [lag for each in totals for lag in each["lags_ms"]], "arrivals": sum(known) if known else len(rows),
-        "stopped": False, "rate": job["rate"], "names": names, "workers": len(totals),
+        "stopped": False, "rate": job["rate"], "names": names, "workers": len(totals), "ramp_s": ramp,
     }  # fmt: skip
 
 

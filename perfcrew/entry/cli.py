@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from perfcrew.entry.inspecting import report, runs, verify
+from perfcrew.entry.lending import load_worker
 from perfcrew.entry.measuring import compare, measure
 from perfcrew.entry.running import batch, demo, evaluate, execute, run
 from perfcrew.entry.setting_up import doctor, init
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (run, demo, execute, batch, measure, compare, evaluate, init, verify, report, runs, doctor):
+for command in (run, demo, execute, batch, measure, compare, evaluate, init, verify, report, runs, doctor, load_worker):
     cli.add_command(command)
 
 
