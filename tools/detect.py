@@ -147,20 +147,24 @@ def _import_base(root: Path, path: Path) -> Path:
 def _detect_django(project: Project, root: Path) -> Project:
     settings = detect_django.find_settings(root / "manage.py")
     words = read_requirements(root)
-    setup, inputs, points = write_setup(root, words, ())
+    uses_pytest = "pytest" in words and any(root.glob("**/test_*.py"))
+    setup, inputs, points = write_setup(root, words, (), pytest=uses_pytest)
     package = (settings or project.name).partition(".")[0]
     if "gunicorn" in words:
         start = f"{{env}}/bin/gunicorn {package}.wsgi --bind 127.0.0.1:{{port}} --workers 1 --threads 4"
+    elif "waitress" in words:
+        start = f"{{env}}/bin/waitress-serve --listen=127.0.0.1:{{port}} --threads=4 {package}.wsgi:application"
     else:
         start = "{env}/bin/python manage.py runserver --noreload 127.0.0.1:{port}"
         points.append("start uses Django's development server: put your production server there if you have one")
     modules = [module for path in _files(root, (".py",)) if (module := read_module(path, root)) is not None]
-    uses_pytest = "pytest" in words and any(root.glob("**/test_*.py"))
+    seed = detect_django.find_seed(path for path in _files(root, (".py",)) if not _is_test(path.relative_to(root)))
     test = "{env}/bin/python -m pytest -q" if uses_pytest else "{env}/bin/python manage.py test --noinput"
     project = replace(
         project, framework="django", start=start, setup=setup, setup_inputs=inputs, test=test,
         migrate="{env}/bin/python manage.py migrate --noinput", open_points=tuple(points),
         found=(f"Django project, settings {settings or 'unknown'}", f"tests: {test.rpartition('/')[2]}"),
+        seed=f"{{env}}/bin/python manage.py {seed}" if seed else "",
     )  # fmt: skip
     variables = sorted({name for module in modules for name in module.variables})
     project = _with_database(project, " ".join(module.strings for module in modules), variables)
@@ -184,10 +188,13 @@ def _detect_node(project: Project, root: Path, package: detect_node.Package) -> 
     project = replace(
         project, framework="express" if express else "node", start=package.start or "",
         setup=("npm ci" if lock else "npm install",), setup_inputs=inputs, test=package.test or "",
-        environment={"PORT": "{port}"}, open_points=tuple(points),
+        environment={"PORT": "{port}"}, open_points=tuple(points), seed=package.seed or "",
         found=(f"{'Express' if express else 'Node'} application, started by {package.start}",),
     )  # fmt: skip
-    project = _with_migrations(project, root, "")
+    if package.migrate:
+        project = replace(project, migrate=package.migrate, found=(*project.found, f"migrations: {package.migrate}"))
+    else:
+        project = _with_migrations(project, root, "")
     hints = ("postgresql" if {"pg", "postgres"} & package.needs else "") or (
         "sqlite" if {"sqlite3", "better-sqlite3"} & package.needs else ""
     )

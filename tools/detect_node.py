@@ -12,6 +12,11 @@ _MOUNT = re.compile(rf"\.use\(\s*{_QUOTED}\s*,\s*(?:require\(\s*{_QUOTED}\s*\)|(
 _IMPORT = re.compile(
     rf"(?:(?:const|let|var)\s+(\w+)\s*=\s*require\(\s*{_QUOTED}\s*\)|import\s+(\w+)\s+from\s+{_QUOTED})"
 )
+_NAMED_IMPORT = re.compile(
+    rf"(?:(?:const|let|var)\s+{{([^}}]*)}}\s*=\s*require\(\s*{_QUOTED}\s*\)|import\s+{{([^}}]*)}}\s+from\s+{_QUOTED})"
+)
+_SEED = re.compile(r"(db:)?(seed|populate)(:.*)?$")
+_MIGRATE = re.compile(r"(db:)?(migrate|migrations?:run|migrate:(up|latest|deploy))$")
 _VARIABLE = re.compile(r"process\.env(?:\.(\w+)|\[['\"](\w+)['\"]\])")
 
 
@@ -21,6 +26,8 @@ class Package:
 
     start: str | None
     test: str | None
+    migrate: str | None
+    seed: str | None
     needs: frozenset[str]
 
 
@@ -41,7 +48,13 @@ def read_package(path: Path) -> Package | None:
     test = scripts.get("test")
     needs = frozenset({**(data.get("dependencies") or {}), **(data.get("devDependencies") or {})})
     real = test is not None and "no test specified" not in test
-    return Package(start, "npm test" if real else None, needs)
+    return Package(start, "npm test" if real else None, _script(scripts, _MIGRATE), _script(scripts, _SEED), needs)
+
+
+def _script(scripts: dict[str, str], wanted: re.Pattern[str]) -> str | None:
+    """How a script with such a name is run."""
+    name = next((name for name in scripts if wanted.match(name)), None)
+    return f"npm run --silent {name}" if name else None
 
 
 def find_routes(sources: dict[Path, str]) -> list[str]:
@@ -49,6 +62,9 @@ def find_routes(sources: dict[Path, str]) -> list[str]:
     mounted: dict[Path, str] = {}
     for path, text in sources.items():
         imports = {a or c: b or d for a, b, c, d in _IMPORT.findall(text)}
+        for first, module, second, other in _NAMED_IMPORT.findall(text):
+            imports |= {re.split(r"\s*:\s*|\s+as\s+", name.strip())[-1]: module or other
+                        for name in (first or second).split(",")}  # fmt: skip
         for prefix, required, name in _MOUNT.findall(text):
             module = required or imports.get(name, "")
             file = _resolve(path, module, sources) if module.startswith(".") else None

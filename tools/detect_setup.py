@@ -18,10 +18,12 @@ def read_requirements(root: Path) -> str:
     return "\n".join(texts).lower()
 
 
-def write_setup(root: Path, words: str, servers: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
-    """Commands that fill {env}, the files they depend on, and what is open."""
+def write_setup(
+    root: Path, words: str, servers: tuple[str, ...], *, pytest: bool = True
+) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    """Commands that fill {env}, the files they depend on, and what is open; `pytest` where it runs the tests."""
     venv = "{uv} venv --allow-existing {env}"
-    tests = ("pytest",) if any(root.glob("**/test_*.py")) else ()
+    tests = ("pytest",) if pytest and any(root.glob("**/test_*.py")) else ()
     missing = [name for name in (*servers, *tests) if name not in words]
     more = (f"{_PIP} {' '.join(missing)}",) if missing else ()
     data = _read_pyproject(root)

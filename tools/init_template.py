@@ -123,7 +123,10 @@ def _database(project: Project) -> str:
         lines.append(
             '# url = "postgresql://…"  # a server where perfcrew may create databases; without one it starts its own'
         )
-    lines.append('# seed = "…"             # complete this: fills the database once, for all versions')
+    if project.seed:
+        lines.append(f"seed = {_quote(project.seed)}")
+    else:
+        lines.append('# seed = "…"             # complete this: fills the database once, for all versions')
     if project.migrate:
         lines.append(f"migrate = {_quote(project.migrate)}")
     return "\n" + "\n".join(lines if wired else [f"# {line}" for line in lines]) + "\n"

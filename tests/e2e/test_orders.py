@@ -72,6 +72,7 @@ async def test_accounts_ask_again_for_each_order(shop: Workspace) -> None:
     rows = {row["name"]: row["queries"] for row in unpack_rows(evidence["queries"].facts, "endpoint")}
     assert rows["POST /api/orders"] == 4
     assert float(rows["GET /api/customers/:id/orders"] or 0) > 7
+    assert findings["missing_index@order_lines(order_id)"].place.path == "src/lines.js"
 
 
 async def test_receipts_hold_the_event_loop(shop: Workspace) -> None:

@@ -1,5 +1,6 @@
 """`perfcrew init`: what is found in small repositories, and that the first description is one that loads."""
 
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,39 @@ def test_broken_files_are_passed_over(tmp_path: Path) -> None:
     (root / "bin.py").write_bytes(b"\xff\xfe")
     project = detect_project(root)
     assert (project.framework, project.start, project.routes) == ("", "", ())
+
+
+def copied(name: str, folder: Path) -> Path:
+    app = Path(__file__).parents[1] / "apps" / name
+    shutil.copytree(app, folder / name, ignore=shutil.ignore_patterns("perfcrew.toml", "node_modules", "__pycache__"))
+    return folder / name
+
+
+def test_a_django_application_as_they_are(tmp_path: Path) -> None:
+    root = copied("clinic", tmp_path)
+    data = written(root)
+    target, _ = load_target(root, None)
+    own, _ = load_target(Path(__file__).parents[1] / "apps" / "clinic", None)
+    for key in ("start", "ready", "test", "setup_inputs", "environment"):
+        assert getattr(target.target, key) == getattr(own.target, key), key
+    assert target.database is not None and own.database is not None
+    assert (target.database.seed, target.database.migrate) == (own.database.seed, own.database.migrate)
+    assert target.database.engine == "sqlite"
+    # What only takes POST is no workload.
+    paths = [workload["request"][0]["path"] for workload in data["workload"]]
+    assert paths == ["/api/doctors", "/api/results/latest", "/api/results/export"]
+    assert not any("pytest" in command for command in target.target.setup)
+
+
+def test_an_express_application_as_they_are(tmp_path: Path) -> None:
+    root = copied("orders", tmp_path)
+    data = written(root)
+    target, _ = load_target(root, None)
+    own, _ = load_target(Path(__file__).parents[1] / "apps" / "orders", None)
+    for key in ("start", "ready", "test", "setup_inputs", "environment"):
+        assert getattr(target.target, key) == getattr(own.target, key), key
+    assert target.target.setup == ("npm ci",)
+    assert target.database is not None
+    assert target.database.engine == "postgresql"
+    assert (target.database.seed, target.database.migrate) == ("npm run --silent seed", "npm run --silent migrate")
+    assert [workload["request"][0]["path"] for workload in data["workload"]] == ["/api/catalogue", "/api/products"]
