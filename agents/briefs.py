@@ -45,6 +45,12 @@ def show_target(target: Target) -> str:
 def _show_workload(workload: Workload) -> str:
     if workload.kind == "command":
         return f"Workload {workload.name}: command `{workload.command}`"
+    if workload.page is not None:
+        steps = ", ".join(
+            f"click {step.click}" if step.click else f"type into {step.fill}" for step in workload.page.step
+        )
+        throttled = f"throttled as {workload.page.throttling}"
+        return f"Workload {workload.name}: page {workload.page.path} in a browser, {throttled}; {steps or 'no steps'}"
     requests = ", ".join(f"{request.method} {request.path}" for request in workload.request)
     return f"Workload {workload.name}: {workload.users} users, think time {workload.think_s} s: {requests}"
 

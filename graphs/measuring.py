@@ -14,14 +14,18 @@ from perfcrew.errors import InstrumentError, ReplayMiss
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import Target, Workload
 from tools.arm import start_arm
+from tools.bundle import measure_bundle
 from tools.cpu import profile_cpu
 from tools.explain import explain_queries
 from tools.lease import quiet_lease
+from tools.lighthouse import run_lighthouse
 from tools.load import LoadWorker, measure_load, split_cores
 from tools.memory import measure_memory
+from tools.page_inspection import inspect_page
 from tools.payload import inspect_responses
 from tools.queries import trace_queries
 from tools.start import time_start
+from tools.web_vitals import measure_vitals
 from tools.workspace import Workspace
 
 Instrument = Callable[[Workspace, str, Workload, str], Awaitable[Evidence]]
@@ -136,6 +140,7 @@ def _has_database(target: Target) -> bool:
     return target.database is not None
 
 
+_PAGES = frozenset({"page"})
 STEPS: tuple[Step, ...] = (
     Step("start", take_start, workloads=frozenset({"http", "locust", "page"}), deep=True),
     Step("load", take_load, everywhere=True, workloads=frozenset({"http", "locust", "command"})),
@@ -143,6 +148,10 @@ STEPS: tuple[Step, ...] = (
     Step("cpu", take_cpu),
     Step("memory", take_memory),
     Step("payload", take_payload),
+    Step("vitals", measure_vitals, everywhere=True, workloads=_PAGES),
+    Step("page", inspect_page, everywhere=True, workloads=_PAGES),
+    Step("bundle", measure_bundle, everywhere=True, workloads=_PAGES, deep=True),
+    Step("lighthouse", run_lighthouse, everywhere=True, workloads=_PAGES, deep=True),
 )
 FOLLOWS: tuple[Follow, ...] = (Follow("explain", "queries", take_explain, applies=_has_database),)
 KINDS: tuple[str, ...] = (*dict.fromkeys(step.kind for step in STEPS), *(follow.kind for follow in FOLLOWS))
