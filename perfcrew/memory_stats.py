@@ -102,4 +102,4 @@ def growth_bound(memory: Any, bound: str) -> float:
 
 def peak_above_idle(memory: Any) -> float:
     """The highest USS under load above what the idle server had after its warm-up, in MB."""
-    return max(0.0, max(point[2] for point in memory["points"]) - float(memory["idle"]))
+    return max(0.0, max(float(point[2]) for point in memory["points"]) - float(memory["idle"]))

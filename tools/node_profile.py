@@ -60,12 +60,13 @@ def _collapse(identifier: int, nodes: Mapping[int, Any], parents: Mapping[int, i
         if name in _NATIVE:
             frames.append(f"{_NATIVE[name]} (node:v8)")
         elif name != "(root)":
-            frames.append(_frame(node, innermost=current == identifier))
+            frames.append(frame_of(node, innermost=current == identifier))
         current = parents.get(current)
     return ";".join(reversed(frames))
 
 
-def _frame(node: Mapping[str, Any], innermost: bool) -> str:
+def frame_of(node: Mapping[str, Any], innermost: bool = False) -> str:
+    """A node's frame as `function (file:line)`; of the innermost the busiest line, else the function's first."""
     call = node["callFrame"]
     line = call["lineNumber"] + 1
     if innermost and node.get("positionTicks"):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from target_repo import make_workspace
 
-import tools.allocations
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import HttpRequest, Workload
@@ -139,7 +138,7 @@ async def test_without_a_compiler_there_is_a_line_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = await make_workspace(tmp_path, {"a.py": ""}, {})
-    monkeypatch.setattr(tools.allocations.shutil, "which", lambda _: None)
+    monkeypatch.setattr("tools.allocations.shutil.which", lambda _: None)
     with pytest.raises(InstrumentError, match="install a C compiler") as caught:
         await compile_counter(here)
     assert "\n" not in str(caught.value)

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from target_repo import make_workspace
 
-import tools.cpu
-import tools.spy
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import HttpRequest, Workload
@@ -131,8 +129,8 @@ def test_processes_that_are_gone_are_no_runtime() -> None:
 
 
 def test_without_py_spy_there_is_a_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tools.spy.sysconfig, "get_path", lambda _: str(tmp_path))
-    monkeypatch.setattr(tools.spy.shutil, "which", lambda _: None)
+    monkeypatch.setattr("tools.spy.sysconfig.get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr("tools.spy.shutil.which", lambda _: None)
     with pytest.raises(InstrumentError, match="remedy: pip install py-spy"):
         find_spy()
 
@@ -148,7 +146,7 @@ async def test_without_ptrace_there_is_a_line_with_the_remedy(
     async def refused(*_: Any, **__: Any) -> Finished:
         return Finished(1, "", "Error: Permission Denied: Try running again with elevated permissions\n", 0.1, False)
 
-    monkeypatch.setattr(tools.spy, "run", refused)
+    monkeypatch.setattr("tools.spy.run", refused)
     with pytest.raises(InstrumentError, match=r"may not attach.*ptrace_scope") as caught:
         await record_stacks(workspace, "py-spy", 1, "--gil", 1)
     assert "\n" not in str(caught.value)
@@ -179,7 +177,8 @@ def test_v8_profiles_become_stacks() -> None:
         ],
     }  # fmt: skip
     read = read_profiles([profile])
-    assert (read.busy_s, read.seconds) == (pytest.approx(0.05), 0.1)
+    assert read.busy_s == pytest.approx(0.05)
+    assert read.seconds == 0.1
     stacks = {
         tuple(frame.place for frame in frames): count for frames, count in parse_stacks(read.stacks, "/srv/my app")
     }

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from target_repo import make_workspace
@@ -169,7 +170,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_only_the_loads_own_time_counts() -> None:
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"kind": "lag", "beats": [[9.9, 500.0], [10.0, 1.0], [11.0, 2.0], [12.1, 400.0]]},
         {"kind": "held", "at": 9.0, "ms": 500.0, "looks": [["f (a.py:1)", 500, 0, 0]]},
         {"kind": "held", "at": 10.5, "ms": 50.0, "looks": [["g (a.py:2)", 50, 50, 50]]},

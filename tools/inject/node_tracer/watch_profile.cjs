@@ -48,6 +48,10 @@ const answers = {
     await post('HeapProfiler.startSampling', { samplingInterval: HEAP_BYTES })
     return {}
   },
+  async live_stop () {
+    await post('HeapProfiler.collectGarbage')
+    return await post('HeapProfiler.stopSampling')
+  },
   async snapshot ({ folder, name }) {
     const file = path.join(folder, `${name}-${process.pid}.heapsnapshot`)
     require('node:v8').writeHeapSnapshot(file)
