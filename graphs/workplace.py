@@ -35,7 +35,7 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         environment=machine_digest(describe_machine(), manifest.quick),
         sandbox=settings.sandbox == "auto",
         quick=manifest.quick,
-        protected=(*target.protected, *target.target.setup_inputs),
+        protected=(*target.protected, *target.target.setup_inputs, *target.locustfiles),
         config_folder=config.resolve().parent,
         config_path=config.resolve(),
         installers=installer_variables(),

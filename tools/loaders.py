@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.target import Workload
-from tools.generator import Loaded, LoadWorker, Round, warm_up
+from tools.generator import Loaded, LoadWorker, Round, Stop, warm_up
 from tools.launch import Place, run_at
 from tools.locust_load import open_locust
 from tools.workspace import Workspace
@@ -39,8 +39,8 @@ class Loader(Protocol):
         """Some load that nobody counts; says how many requests or runs that were."""
         ...
 
-    async def round(self, arm: Any, seconds: float, seed: int) -> Round:
-        """One round's raw samples."""
+    async def round(self, arm: Any, seconds: float, seed: int, stop: Stop | None = None) -> Round:
+        """One round's raw samples. It may end early where `stop` says so, if the loader can."""
         ...
 
 
@@ -57,9 +57,11 @@ class HttpLoader:
         """A few requests by few users."""
         return await warm_up(self.worker, arm.url, self.workload, held_out=self.held_out)
 
-    async def round(self, arm: Loaded, seconds: float, seed: int) -> Round:
+    async def round(self, arm: Loaded, seconds: float, seed: int, stop: Stop | None = None) -> Round:
         """One round of requests."""
-        return await self.worker.round(arm.url, self.workload, seconds=seconds, seed=seed, held_out=self.held_out)
+        return await self.worker.round(
+            arm.url, self.workload, seconds=seconds, seed=seed, held_out=self.held_out, stop=stop
+        )
 
 
 class Furnished(Protocol):
@@ -88,7 +90,7 @@ class CommandLoader:
             raise InstrumentError(f"command {self.command!r}: {failure}")
         return 1
 
-    async def round(self, arm: Furnished, seconds: float, seed: int) -> Round:  # noqa: ARG002  a command is the same each time
+    async def round(self, arm: Furnished, seconds: float, seed: int, stop: Stop | None = None) -> Round:  # noqa: ARG002  a command is the same each time
         """Runs until the seconds are over, at least one."""
         rows: list[tuple[Any, ...]] = []
         failures: Counter[str] = Counter()

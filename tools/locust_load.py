@@ -18,7 +18,17 @@ from typing import Any, ClassVar, Self
 
 from perfcrew.errors import InstrumentError, UserError
 from perfcrew.records.target import Workload
-from tools.generator import TIMEOUT_S, WARM_UP_USERS, Loaded, Round, asked_of, split_cores, tell_failures, to_round
+from tools.generator import (
+    TIMEOUT_S,
+    WARM_UP_USERS,
+    Loaded,
+    Round,
+    Stop,
+    asked_of,
+    split_cores,
+    tell_failures,
+    to_round,
+)
 from tools.git import worktree_of
 from tools.launch import runtime_folders
 from tools.load_channel import Channel
@@ -92,7 +102,7 @@ class LocustLoader:
             )
         return len(seen.requests)
 
-    async def round(self, arm: Loaded, seconds: float, seed: int) -> Round:
+    async def round(self, arm: Loaded, seconds: float, seed: int, stop: Stop | None = None) -> Round:  # noqa: ARG002  Locust goes on
         """One round of its users."""
         open_model = self.workload.kind == "http" and self.workload.rate is not None
         users = self.workload.connections if open_model else self.workload.users

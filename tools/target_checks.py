@@ -10,6 +10,7 @@ from typing import Any
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Database, HttpRequest, Target, Workload
 from perfcrew.records.work import Criterion
+from tools.workload_checks import check_load
 
 PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """`{name}` in a request's path, headers or body."""
@@ -31,6 +32,7 @@ def find_mistakes(target: Target, repo: Path) -> list[str]:
     mistakes += _check_pages(target)
     for workload in target.workload:
         mistakes += _check_workload(workload)
+        mistakes += check_load(workload, repo)
     for probe in target.probe:
         mistakes += _check_params(f"probe {probe.name}", probe.request, probe.params)
     for number, goal in enumerate(target.goal, 1):
@@ -45,7 +47,7 @@ def find_warnings(target: Target) -> list[str]:
     lines = [
         f"workload {workload.name}: no held_out variant, so tuning to the measured parameters can't be noticed"
         for workload in target.workload
-        if workload.held_out is None and workload.kind != "page"
+        if workload.held_out is None and workload.kind not in ("page", "locust")
     ]
     if target.target.test is None:
         lines.append("target, test: no test command, so only responses are compared")

@@ -172,3 +172,8 @@ class Target(Record):
     def primary(self) -> Workload:
         """The first workload: the one that decides."""
         return self.workload[0]
+
+    @property
+    def locustfiles(self) -> tuple[str, ...]:
+        """Paths of the user's locustfiles: they measure, so no change may touch them."""
+        return tuple(workload.locustfile for workload in self.workload if workload.locustfile)
