@@ -142,7 +142,7 @@ def _list_tasks(thread: int) -> dict[str, bool]:
 
 def _collapse(frame: FrameType | None) -> str:
     """A stack in the form of profilers: `function (file:line);…`, outermost first."""
-    frames = []
+    frames: list[str] = []
     while frame is not None and len(frames) < _DEEPEST:
         code = frame.f_code
         frames.append(f"{getattr(code, 'co_qualname', code.co_name)} ({code.co_filename}:{frame.f_lineno})")
