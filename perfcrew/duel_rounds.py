@@ -64,7 +64,8 @@ def start_pairs(duel: Any, metric: str) -> list[tuple[float, float]]:
         found: list[Any] = [memory_at_equal_work(duel, start) for start in numbers]
     elif metric == "start.seconds":
         seconds = {(start["start"], start["arm"]): float(start["seconds"]) for start in duel["starts"]}
-        found = [(seconds[number, "base"], seconds[number, "candidate"]) for number in numbers]
+        timed = [number for number in numbers if {(number, "base"), (number, "candidate")} <= seconds.keys()]
+        found = [(seconds[number, "base"], seconds[number, "candidate"]) for number in timed]
     else:
         by_start: dict[int, list[Any]] = {}
         for cell in duel["cells"]:

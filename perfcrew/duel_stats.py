@@ -22,7 +22,8 @@ whichever is larger. Over recorded and simulated noise of shared virtual machine
 A raw duel is a JSON object:
     workload   its name
     protocol   looks (starts after which it may stop), shares (of alpha, one a look), alpha, matter (the relative change
-               that matters), floors (metric to relative change), kind (of the workload), and what else was set
+               that matters), matters (the same for single metrics), floors (metric to relative change), kind (of the
+               workload), and what else was set
     cells      a list of rounds: start, arm (`base` or `candidate`), round, order, seconds, latency_ms (of requests that
                were answered as expected, each user's first left out), requests (all), errors, failures (by kind), cut,
                cpu_s, cores, uss_mb (of some rounds), served (requests since the start), bytes, writes (answered
@@ -37,6 +38,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from perfcrew.duel_rounds import TINY, duel_value, start_numbers, start_pairs, trimmed, typical_pair
+from perfcrew.quantiles import median
 from perfcrew.records.base import Outcome
 from perfcrew.records.evidence import Effect
 from perfcrew.records.metrics import METRICS
@@ -101,13 +103,31 @@ def duel_effects(duel: Any) -> tuple[Effect, ...]:
     """
     protocol = duel["protocol"]
     kind = family(protocol.get("kind", "http"))
-    alpha = look_alpha(protocol, len(start_numbers(duel)))
-    each = alpha / len(DECISIVE_TIMED[kind])
-    effects = [_timed(duel, metric, each, confidence=1 - alpha) for metric in DECISIVE_TIMED[kind] + _BESIDE[kind]]
+    pairs = {metric: start_pairs(duel, metric) for metric in DECISIVE_TIMED[kind] + _BESIDE[kind]}
+    effects: list[Effect | None] = [*timed_effects(duel["workload"], protocol, pairs, len(start_numbers(duel)))]
     effects += [_counted(duel, metric) for metric in DECISIVE_COUNTED]
     effects += [_guard(duel, "http.writes_per_s", _GUARD_ALPHA), _error_rate(duel, _GUARD_ALPHA)]
     effects += [_sampled(duel, metric) for metric in _SAMPLED_FLOORS]
     return tuple(effect for effect in effects if effect is not None)
+
+
+def timed_effects(
+    workload: str, protocol: Mapping[str, Any], pairs: Mapping[str, Pairs], starts: int
+) -> tuple[Effect, ...]:
+    """The effects on timed metrics, each from its values of base and candidate start by start."""
+    alpha = look_alpha(protocol, starts)
+    each = alpha / len(DECISIVE_TIMED[family(protocol.get("kind", "http"))])
+    effects = []
+    for metric, values in pairs.items():
+        if not values:
+            continue
+        floor = max(FLOOR, float(protocol["floors"].get(metric, 0.0)))
+        ratios = _interval(values, metric, each)
+        matter = float(protocol.get("matters", {}).get(metric, protocol["matter"]))
+        outcome = _judge(*ratios, floor, max(matter, math.expm1(floor)))
+        centres = typical_pair(values)
+        effects.append(_effect(workload, metric, centres, ratios, alpha=alpha, floor=floor, outcome=outcome))
+    return tuple(effects)
 
 
 def beside_effects(duel: Any) -> tuple[Effect, ...]:
@@ -130,14 +150,19 @@ def family(kind: str) -> Kind:
 
 
 def noise_floors(duel: Any) -> dict[str, float]:
-    """Floors from a duel of the base against itself: the difference that it showed, but at least one per cent."""
+    """Floors from a duel of the base against itself: the difference that it showed, but at least one per cent.
+
+    What it showed is the median over its starts, whose number is too small to trim: one start that is an accident as a
+    whole would otherwise hide every change.
+    """
     kind = family(duel["protocol"].get("kind", "http"))
-    deciding = DECISIVE_TIMED[kind] + _BESIDE[kind]
-    return {
-        effect.metric: max(FLOOR, abs(math.log(effect.ratio)))
-        for effect in duel_effects(duel)
-        if effect.metric in deciding
-    }
+    pairs = {metric: start_pairs(duel, metric) for metric in DECISIVE_TIMED[kind] + _BESIDE[kind]}
+    return {metric: floor_of(values) for metric, values in pairs.items() if values}
+
+
+def floor_of(pairs: Pairs) -> float:
+    """The floor that equal arms give, from a metric's values start by start."""
+    return max(FLOOR, abs(median([math.log(max(before, TINY) / max(after, TINY)) for before, after in pairs])))
 
 
 def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
@@ -161,13 +186,13 @@ def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
 
 
 def _effect(
-    duel: Any, metric: str, values: tuple[float, float], ratios: tuple[float, float, float], *,
+    workload: str, metric: str, values: tuple[float, float], ratios: tuple[float, float, float], *,
     alpha: float, floor: float, outcome: Outcome, exact: bool = False,
 ) -> Effect:  # fmt: skip
     known = METRICS[metric]
     ratio, low, high = (min(max(value, 1 / MOST), MOST) for value in ratios)
     return Effect(
-        metric=metric, workload=duel["workload"], unit=known.unit, better=known.better,
+        metric=metric, workload=workload, unit=known.unit, better=known.better,
         base=values[0], candidate=values[1], ratio=ratio, ratio_low=low, ratio_high=high,
         confidence=round(1 - alpha, 6), floor=floor, exact=exact, outcome=outcome,
     )  # fmt: skip
@@ -195,17 +220,6 @@ def _judge(ratio: float, low: float, high: float, floor: float, matter: float) -
     return "no_significant_change"
 
 
-def _timed(duel: Any, metric: str, alpha: float, *, confidence: float) -> Effect | None:
-    pairs = start_pairs(duel, metric)
-    if not pairs:
-        return None
-    protocol = duel["protocol"]
-    floor = max(FLOOR, float(protocol["floors"].get(metric, 0.0)))
-    ratios = _interval(pairs, metric, alpha)
-    outcome = _judge(*ratios, floor, max(float(protocol["matter"]), math.expm1(floor)))
-    return _effect(duel, metric, typical_pair(pairs), ratios, alpha=1 - confidence, floor=floor, outcome=outcome)
-
-
 def _guard(duel: Any, metric: str, alpha: float) -> Effect | None:
     pairs = start_pairs(duel, metric)
     if not pairs:
@@ -213,7 +227,7 @@ def _guard(duel: Any, metric: str, alpha: float) -> Effect | None:
     floor = max(_GUARD_FLOORS[metric], float(duel["protocol"]["floors"].get(metric, 0.0)))
     ratios = _interval(pairs, metric, alpha)
     outcome = _judge(*ratios, math.log1p(floor), math.expm1(2 * floor))
-    return _effect(duel, metric, typical_pair(pairs), ratios, alpha=alpha, floor=floor, outcome=outcome)
+    return _effect(duel["workload"], metric, typical_pair(pairs), ratios, alpha=alpha, floor=floor, outcome=outcome)
 
 
 def _counted(duel: Any, metric: str) -> Effect | None:
@@ -225,7 +239,9 @@ def _counted(duel: Any, metric: str) -> Effect | None:
     floor = COUNTED_FLOORS[metric]
     outcome = _judge(ratio, ratio, ratio, floor, math.inf)
     ratios = (ratio, ratio, ratio)
-    return _effect(duel, metric, (base, candidate), ratios, alpha=0.0, floor=floor, outcome=outcome, exact=True)
+    return _effect(
+        duel["workload"], metric, (base, candidate), ratios, alpha=0.0, floor=floor, outcome=outcome, exact=True
+    )
 
 
 def _error_rate(duel: Any, alpha: float) -> Effect | None:
@@ -247,7 +263,7 @@ def _error_rate(duel: Any, alpha: float) -> Effect | None:
         outcome = "regressed"
     rates = (duel_value(duel, "base/http.error_rate"), duel_value(duel, "candidate/http.error_rate"))
     return _effect(
-        duel, "http.error_rate", rates, ratios, alpha=alpha, floor=_ERROR_RATE_FLOOR, outcome=outcome
+        duel["workload"], "http.error_rate", rates, ratios, alpha=alpha, floor=_ERROR_RATE_FLOOR, outcome=outcome
     )  # fmt: skip
 
 
@@ -262,4 +278,4 @@ def _sampled(duel: Any, metric: str) -> Effect | None:
     outcome = _judge(*ratios, math.log1p(relative), math.inf)
     if abs(values[0] - values[1]) <= absolute:
         outcome = "no_significant_change"
-    return _effect(duel, metric, values, ratios, alpha=_GUARD_ALPHA, floor=relative, outcome=outcome)
+    return _effect(duel["workload"], metric, values, ratios, alpha=_GUARD_ALPHA, floor=relative, outcome=outcome)

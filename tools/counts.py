@@ -20,7 +20,7 @@ class Count(typing.Protocol):
 
     __name__: str
 
-    async def __call__(self, workspace: Workspace, commit: str, workload: Workload, worktree: Path | None) -> Counts:
+    async def __call__(self, workspace: Workspace, commit: str, workload: Workload, worktree: Path | None, /) -> Counts:
         """Counts by metric name."""
         ...
 

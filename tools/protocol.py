@@ -19,6 +19,8 @@ class Protocol(Record):
     """Risk of a false alarm, either way, over all looks and all deciding timed metrics."""
     matter: float = Field(default=0.10, gt=0)
     """The relative change that matters: a duel that can't rule it out is underpowered."""
+    matters: dict[str, float] = Field(default_factory=dict)
+    """The same for single metrics, where it is another one."""
     round_s: float = Field(default=0.2, gt=0)
     """Seconds of the shortest round; it goes on until each user has had one request after the first."""
     longest_s: float = Field(default=0.8, gt=0)
@@ -86,7 +88,8 @@ FULL = Protocol(name="full", looks=(9,), shares=(1.0,), load_s=4.0, limit_s=90.0
 """For the composed branch: its interval is what goals are held against, so it makes all its starts."""
 
 THOROUGH = Protocol(
-    name="thorough", looks=(8, 14, 21, 30, 42), shares=(0.15, 0.2, 0.3, 0.15, 0.2), load_s=2.8, limit_s=300.0,
+    name="thorough", looks=(8, 15, 23, 33, 46), shares=(0.1, 0.2, 0.35, 0.1, 0.25), load_s=2.6, limit_s=300.0,
+    matters={"cpu.ms_per_request": 0.03, "http.p50_ms": 0.05, "command.seconds": 0.05},
     allocations=True, thorough=True,
 )  # fmt: skip
 """For comparing two revisions: up to 120 s of load, as many fresh starts as fit into it, and an end as soon as each

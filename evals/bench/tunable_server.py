@@ -2,14 +2,17 @@
 
 Standard library only, one process, keep-alive. A request reads rows from a database in memory, does arithmetic, and
 answers with JSON: some milliseconds of work, with a tail, because one request in twelve reads and computes three times
-as much. `WORK` is the arithmetic's size; a version that is slower by a known share is a commit in which it is larger.
+as much. `SLOWDOWN` is the share of CPU time that each answer uses on top: versions that differ in it
+differ by what is known.
 """
 
 import asyncio
 import json
 import sqlite3
 import sys
+import time
 
+SLOWDOWN = 0.0
 WORK = 40_000
 ROWS = 40
 HEAVY = 12
@@ -25,6 +28,15 @@ def _fill() -> sqlite3.Connection:
 
 
 def _answer(data: sqlite3.Connection, number: int) -> bytes:
+    began = time.thread_time()
+    body = _work(data, number)
+    end = began + (time.thread_time() - began) * (1 + SLOWDOWN)
+    while time.thread_time() < end:
+        pass
+    return body
+
+
+def _work(data: sqlite3.Connection, number: int) -> bytes:
     times = 3 if number % HEAVY == 0 else 1
     rows = []
     for step in range(times):
