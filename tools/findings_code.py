@@ -17,6 +17,7 @@ LOOP_SHARE = 0.05
 LAG_MS = 50.0
 """P95 of the event loop's lag from which on other requests feel it."""
 POOL_WAIT_SHARE = 0.10
+OPENS_PER_REQUEST = 0.5
 STAY_KB = 1.0
 """Kilobytes a request that stay: less is what caches and counters keep."""
 STAY_SHARE = 0.3
@@ -150,14 +151,27 @@ def find_pool_wait(item: Evidence) -> Iterator[Finding]:
     """Requests that wait for a pooled database connection."""
     share = number(item.facts, "pool_wait_share")
     if share >= POOL_WAIT_SHARE:
-        claim = f"requests spend {share:.0%} of their time waiting for a pooled database connection"
+        full = number(item.facts, "full_share")
+        said = f"; it is full at {full:.0%} of checkouts" if full else ""
+        size = f", of at most {number(item.facts, 'capacity'):g}" if item.facts.get("capacity") else ""
+        claim = f"requests spend {share:.0%} of their time waiting for a pooled database connection{size}{said}"
         yield make_finding("pool_exhausted", Place(), claim, item, share)
+
+
+def find_opened_connections(item: Evidence) -> Iterator[Finding]:
+    """Requests that open a connection to the database each time."""
+    share, each = number(item.facts, "open_share"), number(item.facts, "opens_per_request")
+    if share >= POOL_WAIT_SHARE and each >= OPENS_PER_REQUEST:
+        claim = f"requests open {each:.2f} database connections each, which takes {share:.0%} of their time"
+        remedy = "keep connections open between requests: a pool as large as the concurrency, with a time limit"
+        yield make_finding("round_trips", Place(symbol="database connections"), claim, item, share, remedy=remedy)
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "queries": (find_held_loop,),
     "cpu": (find_hot_path, find_serialisation, find_blocking_wait, find_pool_wait),
     "loop": (find_loop_lag,),
+    "pool": (find_pool_wait, find_opened_connections),
     "memory": (find_leak,),
     "allocations": (find_leaking_site,),
 }

@@ -10,6 +10,8 @@ from tools.findings import Rule, make_finding, workload_of
 LARGE_RESPONSE_BYTES = 100_000
 COMPRESSIBLE_BYTES = 10_000
 """A smaller response gains little from compression."""
+BUNDLE_BYTES = 500_000
+"""The recipe's own limit for a bundle, decoded."""
 UNUSED_BYTES = 50_000
 """Code loaded and not run while the page is used: less is what any library leaves over."""
 BLOCKING_BYTES = 20_000
@@ -96,8 +98,22 @@ def find_page_weight(item: Evidence) -> Iterator[Finding]:
         yield make_finding("round_trips", page, f"{page.endpoint} asks again for what it has: {listed}", item, None)
 
 
+def find_bundle(item: Evidence) -> Iterator[Finding]:
+    """Scripts and style sheets that are large together, with the modules that weigh most."""
+    plain, wire = number(item.facts, "plain"), number(item.facts, "wire")
+    if plain < BUNDLE_BYTES:
+        return
+    rows = sorted(unpack_rows(item.facts, "module"), key=lambda row: -number(row, "bytes"))[:4]
+    heavy = ", ".join(f"{text(row, 'name')} ({number(row, 'bytes'):,.0f} B)" for row in rows)
+    most = f"; most in {heavy}" if heavy else ""
+    page = workload_of(item)
+    claim = f"{page} loads {plain:,.0f} B of scripts and style sheets, {wire:,.0f} B on the wire{most}"
+    yield make_finding("bundle_size", Place(endpoint=page), claim, item, None)
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "payload": (find_payload,),
     "vitals": (find_vitals,),
     "page": (find_page_weight,),
+    "bundle": (find_bundle,),
 }

@@ -5,7 +5,8 @@ from perfcrew.quantiles import mad, median
 from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
-from tools.arm import serves, start_arm
+from tools.arm import Arm, serves, start_arm
+from tools.cpu import find_runtime
 from tools.workspace import Workspace
 
 STARTS = 3
@@ -21,10 +22,12 @@ async def time_start(workspace: Workspace, commit: str, workload: Workload, arm_
         raise InstrumentError("the target serves nothing, so there is no start to time")
     seconds: list[float] = []
     memory: list[float] = []
+    runtime: str | None = None
     for _ in range(1 if workspace.quick else STARTS):
         async with start_arm(workspace, commit, arm_name) as arm:
             seconds.append(arm.ready_seconds)
             memory.append(arm.uss_mb())
+            runtime = _runtime(arm)
     raw = {"kind": "start", "arm": arm_name, "commit": commit, "seconds": seconds, "uss_mb": memory}
     samples = workspace.artifacts.put_json(raw)
     name = workspace.target.target.name
@@ -39,5 +42,12 @@ async def time_start(workspace: Workspace, commit: str, workload: Workload, arm_
     return Evidence(
         id=f"start@{name}/{arm_name}", kind="start", title=title, measurements=(measurement,), artifact=samples,
         digest=f"{title} (USS before the first request)\nstarts in s: {', '.join(f'{s:.2f}' for s in seconds)}",
-        facts={"seconds": median(seconds), "uss_mb": median(memory)},
+        facts={"seconds": median(seconds), "uss_mb": median(memory), "runtime": runtime},
     )  # fmt: skip
+
+
+def _runtime(arm: Arm) -> str | None:
+    try:
+        return find_runtime(arm.pids())[0]
+    except InstrumentError:
+        return None

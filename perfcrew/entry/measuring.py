@@ -8,7 +8,12 @@ import click
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 OUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
-KINDS = click.Choice(["start", "load", "queries", "cpu", "memory", "payload", "explain"])
+KINDS = click.Choice(
+    [
+        "start", "load", "queries", "cpu", "memory", "payload", "loop", "pool", "round_trips", "allocations", "heap",
+        "capacity", "vitals", "page", "bundle", "lighthouse", "explain",
+    ]
+)  # fmt: skip
 """As `graphs.measuring.KINDS`, by test; importing that would cost the help its speed."""
 
 
@@ -19,7 +24,8 @@ KINDS = click.Choice(["start", "load", "queries", "cpu", "memory", "payload", "e
 @click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
 @click.option("--workload", "workloads", multiple=True, metavar="NAME", help="Only this workload; may be repeated.")
 @click.option("--only", multiple=True, type=KINDS, metavar="KIND",
-              help=f"Only this kind of measurement; may be repeated. One of: {', '.join(KINDS.choices)}.")  # fmt: skip
+              help=f"Only this kind of measurement; may be repeated: {', '.join(KINDS.choices)}. "
+              "Without it all that fit, but for capacity, which takes minutes.")  # fmt: skip
 @click.option("--json", "json_file", type=OUT, metavar="FILE", help="Write it as JSON; - for standard output.")
 @click.option("--html", "html_file", type=FILE, metavar="FILE", help="Write one self-contained page.")
 @click.option("--markdown", "markdown_file", type=OUT, metavar="FILE", help="Write Markdown; - for standard output.")

@@ -1,6 +1,7 @@
 """The commands before a first run: init, doctor."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,8 +23,12 @@ def init(path: Path) -> int:
 
 
 @click.command(epilog="\b\nExample:\n  perfcrew doctor")
-def doctor() -> int:
-    """Say which instruments are ready on this machine, and what to install for the others."""
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(**given: Any) -> int:
+    """Try each instrument on this machine, and say what to install for those that don't work.
+
+    Exit codes: 0 all that is needed works, 1 something that is needed does not.
+    """
     from perfcrew.entry.doctor import examine
 
-    return examine()
+    return examine(given)

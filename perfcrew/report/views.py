@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from markupsafe import Markup
@@ -93,11 +94,19 @@ class Views:
             if any(one.points for one in series)
         )
 
-    def profiles(self, report: Report) -> tuple[Profile, ...]:
+    def profiles(self, report: Report | Survey) -> tuple[Profile, ...]:
         """CPU profiles of both arms, drawn to one scale."""
         found = [(item, self._try(item.artifact, _stacks, None)) for item in _of_arms(report, "cpu") if item.artifact]
         taken = [(item, stacks) for item, stacks in found if stacks]
         return draw_profiles(taken)
+
+    def loads(self, survey: Survey) -> tuple[Plot, ...]:
+        """Latency distributions, one for each workload under load."""
+        shown: list[Plot | None] = []
+        for number, evidence in enumerate(_of_arms(survey, "load")):
+            if evidence.artifact:
+                shown.append(self._try(evidence.artifact, partial(draw_load, name=f"load-{number}"), None))
+        return tuple(plot for plot in shown if plot)
 
     def patch(self, ref: ArtifactRef | None) -> Patch:
         """A diff's lines, cut where it is long."""

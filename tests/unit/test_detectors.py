@@ -38,6 +38,14 @@ def test_rows_survive_packing() -> None:
     assert unpack_rows({**pack_rows("row", rows), "other": 3, "row.x": 1}, "row") == rows
 
 
+HOLD = {"site": "app/a.py:30 sleepy", "own": 1, "ms": 900.0, "share": 0.4, "state": "computing", "work_share": 0.9,
+        "stack": ""}  # fmt: skip
+VITAL = {"metric": "page.lcp_ms", "short": "LCP", "value": 5200.0, "least": 5000.0, "most": 5400.0, "visits": 5,
+         "rating": "poor", "core": 1, "retired": 0, "element": "img.hero", "url": None, "script": None,
+         "parts": "load delay 3000 ms"}  # fmt: skip
+IMAGE = {"url": "/hero.png", "element": "img.hero", "bytes": 900_000, "mime": "image/png", "reserved": 0,
+         "old_format": 1, "too_large": 1, "lazy": 0, "natural": "4000×3000", "shown": "400×300"}  # fmt: skip
+
 SICK: list[tuple[Evidence, dict[str, float | None]]] = [
     (
         evidence("queries", "statement", {**STATEMENT, "n_plus_one": 1, "calls": 50, "loop_share": 0.7}),
@@ -76,6 +84,24 @@ SICK: list[tuple[Evidence, dict[str, float | None]]] = [
         {"blocking_call@crunch": 0.5},
     ),
     (evidence("cpu", pool_wait_share=0.4), {"pool_exhausted@application": 0.4}),
+    (evidence("pool", pool_wait_share=0.4, full_share=0.9, capacity=5), {"pool_exhausted@application": 0.4}),
+    (evidence("pool", open_share=0.3, opens_per_request=1.0), {"round_trips@database connections": 0.3}),
+    (evidence("loop", "hold", HOLD, p95_ms=80.0, max_ms=200.0), {"blocking_call@sleepy": 0.4}),
+    (
+        evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 18.0}, stays_kb_per_request=20.0),
+        {"memory_leak@shop": None},
+    ),
+    (evidence("vitals", "vital", VITAL), {"slow_paint@shop": None}),
+    (evidence("vitals", "vital", {**VITAL, "short": "CLS", "value": 0.3}), {"layout_shift@shop": None}),
+    (evidence("vitals", "vital", {**VITAL, "short": "INP", "value": 600.0}), {"slow_interaction@shop": None}),
+    (evidence("page", "unused", {"url": "/a.js", "unused": 300_000}, unused_bytes=300_000), {"bundle_size@shop": None}),
+    (evidence("page", "blocking", {"url": "/app.css", "bytes": 90_000}), {"blocked_rendering@shop": None}),
+    (evidence("page", "image", IMAGE), {"heavy_image@shop": None}),
+    (evidence("page", "duplicate", {"request": "GET /api/me", "count": 3}), {"round_trips@shop": None}),
+    (
+        evidence("bundle", "module", {"name": "moment", "bytes": 400_000}, plain=900_000, wire=200_000),
+        {"bundle_size@shop": None},
+    ),
 ]
 HEALTHY = [
     evidence("queries", "statement", STATEMENT),
@@ -99,6 +125,17 @@ HEALTHY = [
     evidence("cpu", serial_share=0.5, busy=0.3, cpu_ms=1.0),
     evidence("cpu", pool_wait_share=0.01),
     evidence("load", p95=100.0),
+    evidence("pool", pool_wait_share=0.02, full_share=0.1, open_share=0.5, opens_per_request=0.01),
+    evidence("loop", "hold", HOLD, p95_ms=10.0, max_ms=200.0),
+    evidence("loop", "hold", {**HOLD, "share": 0.01}, {**HOLD, "own": 0}, p95_ms=80.0, max_ms=200.0),
+    evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 0.1, "blocks": 1}, stays_kb_per_request=0.2),
+    evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 2.0, "blocks": 1}, stays_kb_per_request=20.0),
+    evidence("vitals", "vital", {**VITAL, "rating": "good"}, {**VITAL, "short": "FID", "retired": 1}),
+    evidence("page", "unused", {"url": "/app.js", "unused": 9_000}, unused_bytes=9_000),
+    evidence("page", "blocking", {"url": "/app.css", "bytes": 4_000}),
+    evidence("page", "image", {**IMAGE, "bytes": 9_000}, {**IMAGE, "old_format": 0, "too_large": 0}),
+    evidence("bundle", "module", {"name": "small", "bytes": 40_000}, plain=90_000, wire=20_000),
+    evidence("unheard of", p95=100.0),
 ]
 
 
@@ -147,3 +184,38 @@ def test_measured_shares_by_every_name() -> None:
     assert shares == {
         "q:aaaaaa": 0.3, "app/a.py:12": 0.3, "GET /a": 0.8, "crunch": 0.4, "app/a.py:7": 0.4,
     }  # fmt: skip
+
+
+def test_a_leak_names_the_line_that_keeps() -> None:
+    slope = evidence("memory", leak=1, growth_kb_per_request=20.0, growth_low=18.5, growth_high=21.5, rising_share=0.9)
+    stays = {"site": "app/a.py:9 keep", "kb": 18.0, "blocks": 4}
+    (finding,) = detect([slope, evidence("allocations", "stays", stays, stays_kb_per_request=20.0)])
+    assert (finding.place.path, finding.place.line, finding.place.endpoint) == ("app/a.py", 9, "shop")
+    assert "20.0 kB (18.5 to 21.5) a request" in finding.claim and "app/a.py:9 keep" in finding.claim
+    assert finding.evidence == ("memory@shop/base", "allocations@shop/base")
+
+
+def test_a_slow_query_with_a_missing_index_is_said_once() -> None:
+    slow = evidence("queries", "statement", {**STATEMENT, "id": "q:bbbbbb", "ms": 80.0, "share": 0.5})
+    assert found(slow, evidence("explain", "plan", PLAN)) == {"missing_index@books(author_id)": 0.3}
+    assert set(found(slow, evidence("explain", "plan", {**PLAN, "id": "q:other"}))) == {
+        "missing_index@books(author_id)", "slow_query@q:bbbbbb",
+    }  # fmt: skip
+
+
+def test_a_held_loop_names_a_line_only_where_one_line_holds_it() -> None:
+    (single,) = detect([evidence("queries", "blocked", BLOCKED, {**BLOCKED, "site": "app/b.py:1 other", "ms": 20.0})])
+    assert (single.place.path, single.place.line) == ("app/a.py", 30)
+    spread = [{**BLOCKED, "site": f"app/b.py:{line} part", "ms": 40.0, "share": 0.2} for line in (1, 2, 3)]
+    (finding,) = detect([evidence("queries", "blocked", *spread)])
+    assert finding.place == Place(endpoint="GET /a")
+    assert finding.covers == ("app/b.py:1", "app/b.py:2", "app/b.py:3")
+
+
+def test_the_remedy_of_a_held_loop_is_that_of_its_cause() -> None:
+    endpoint = {"name": "GET /a", "queries": 9.0, "db_ms": 90.0, "ms": 200.0, "share": 0.9, "db_share": 0.4}
+    both = {**pack_rows("endpoint", [endpoint]), **pack_rows("blocked", [BLOCKED])}
+    (waits,) = detect([evidence("queries", **both)])
+    assert "synchronous and takes 90 ms" in waits.remedy
+    (computes,) = detect([evidence("queries", "blocked", BLOCKED)])
+    assert "worker process" in computes.remedy
