@@ -94,7 +94,8 @@ async def open_chromium(workspace: Workspace) -> AsyncIterator[tuple[int, str]]:
     browser = await start(
         [program, *FLAGS, *bare, f"--user-data-dir={profile}", "about:blank"],
         cwd=profile,
-        environment={"PATH": os.defpath, "HOME": str(profile), "LANG": "C.UTF-8", "TMPDIR": str(profile)},
+        # No TMPDIR below the run: its sockets there would have names too long for the kernel.
+        environment={"PATH": os.defpath, "HOME": str(profile), "LANG": "C.UTF-8"},
         log=log,
         sandbox=confinement,
         register=workspace.processes,
