@@ -40,6 +40,10 @@ class Copy(Protocol):
         """Milliseconds that one statement takes; what it writes is rolled back."""
         ...
 
+    def used_indexes(self, sql: str, params: Any) -> frozenset[str]:
+        """Names of the indexes in the plan of one statement, which is not run: writes have plans as well."""
+        ...
+
     def change(self, ddl: str) -> float:
         """Seconds that a change of the schema takes, statistics included."""
         ...

@@ -187,6 +187,16 @@ def _prefix(workspace: Workspace) -> str:
     return f"perfcrew_{hashlib.sha256(str(workspace.folder).encode()).hexdigest()[:8]}_"
 
 
+async def count_index_scans(copy: DataCopy) -> dict[str, int] | None:
+    """How often each index of an arm's copy was used so far; None where the engine does not count it.
+
+    It ends the arm's sessions, so it comes last.
+    """
+    if copy.server is None or copy.server.scheme != "postgresql":
+        return None
+    return await postgres.count_index_scans(copy.server, copy.database)
+
+
 async def find_database_server(workspace: Workspace) -> Server:
     """The server that the target's databases are made on.
 

@@ -18,6 +18,7 @@ from tools.facts import Row, number, pack_rows, text, unpack_rows
 from tools.git import worktree_of
 from tools.lease import quiet_lease
 from tools.plans import Explained, PlanFacts, Table, bind, parse_select, tables_of
+from tools.recollection import recall, remember
 from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace
 
@@ -39,7 +40,8 @@ async def explain_queries(workspace: Workspace, queries: Evidence, *, arm_name: 
     if queries.artifact is None or not queries.measurements:
         raise InstrumentError("no statement was traced, so there is nothing to explain")
     texts = workspace.artifacts.get_json(queries.artifact)["statements"]
-    wanted = _rank(unpack_rows(queries.facts, "statement"), texts)
+    statements = unpack_rows(queries.facts, "statement")
+    wanted = _rank(statements, texts)
     if not wanted:
         raise InstrumentError("no reading statement was traced, so there is nothing to explain")
     folder = await worktree_of(workspace, queries.measurements[0].commit)
@@ -49,14 +51,45 @@ async def explain_queries(workspace: Workspace, queries: Evidence, *, arm_name: 
     missing = [row for row in rows if row.get("index")]
     raw = {"queries": rows, "tables": [_table_json(table) for table in tables.values()]}
     known = [{key: row[key] for key in row if key not in ("plan", "after_plan")} for row in rows]
-    return Evidence(
+    evidence = Evidence(
         id=f"explain@{where}",
         kind="explain",
         title=f"{len(rows)} queries explained, {len(missing)} want an index that is missing",
-        digest=render_plans(rows, tables),
+        digest=render_plans(rows, tables) + render_reads(sum_reads(statements, rows)),
         artifact=workspace.artifacts.put_json(raw),
-        facts=pack_rows("plan", known),
+        facts=pack_rows("plan", known) | pack_rows("reads", sum_reads(statements, rows)),
     )
+    remember(workspace, evidence, queries.measurements[0].commit, queries.measurements[0].workload)
+    return evidence
+
+
+async def recall_plans(workspace: Workspace, queries: Evidence, *, arm_name: str) -> Evidence:
+    """What `explain_queries` found about a commit in this run; explained now if it was not yet."""
+    asked = queries.measurements[0]
+    known = recall(workspace, "explain", asked.commit, asked.workload)
+    return known or await explain_queries(workspace, queries, arm_name=arm_name)
+
+
+def sum_reads(statements: Sequence[Row], plans: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Rows read against rows returned, a request of each endpoint, over the statements whose plans tell.
+
+    `read` is exact where every plan counted; `unknown` is the number of statements without a figure.
+    """
+    known = {str(plan["id"]): plan for plan in plans if plan.get("read") is not None}
+    found: dict[str, Row] = {}
+    for row in statements:
+        sums = found.setdefault(
+            text(row, "endpoint"),
+            {"endpoint": text(row, "endpoint"), "read": 0.0, "returned": 0.0, "exact": 1, "unknown": 0},
+        )
+        plan = known.get(text(row, "id"))
+        if plan is None:
+            sums["unknown"] = number(sums, "unknown") + 1
+            continue
+        sums["read"] = number(sums, "read") + number(row, "calls") * float(plan["read"])
+        sums["returned"] = number(sums, "returned") + number(row, "rows")
+        sums["exact"] = int(bool(sums["exact"]) and bool(plan["read_exact"]))
+    return [row for row in found.values() if number(row, "read")]
 
 
 def _rank(statements: Sequence[Row], texts: dict[str, Any]) -> list[Row]:
@@ -95,7 +128,8 @@ def _explain_one(copy: Copy, row: Row, samples: Sequence[Any], tables: dict[str,
     if seen.candidate is None:
         return found
     lead = f"{seen.candidate.table}({seen.candidate.columns[0]})"
-    found |= {"table": seen.candidate.table, "index": seen.candidate.ddl, "lead": lead}
+    columns = ",".join(seen.candidate.columns)
+    found |= {"table": seen.candidate.table, "index": seen.candidate.ddl, "lead": lead, "columns": columns}
     try:
         after_ms, after_plan = copy.try_index(sql, params, seen.candidate)
     except Exception as error:  # noqa: BLE001  a driver's errors share no base; the plan stands without its trial
@@ -173,6 +207,19 @@ def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table]) -> st
         indexes = "; ".join(f"{name} ({', '.join(columns)})" for name, columns in table.indexes.items())
         lines.append(f"  {table.name}: {table.rows:,} rows; indexes: {indexes or 'none'}")
     return "\n".join(lines)
+
+
+def render_reads(sums: Sequence[Row]) -> str:
+    """Rows read against rows returned by endpoint, those that read most first."""
+    if not sums:
+        return ""
+    lines = ["\nRows read against rows returned, a request:"]
+    for row in sorted(sums, key=lambda item: -number(item, "read"))[:6]:
+        least = "" if row["exact"] else "at least "
+        rest = f", {number(row, 'unknown'):.0f} statements unknown" if row["unknown"] else ""
+        returned = f"{number(row, 'returned'):,.0f} returned"
+        lines.append(f"  {text(row, 'endpoint')}: {least}{number(row, 'read'):,.0f} read, {returned}{rest}")
+    return "\n" + "\n".join(lines)
 
 
 def _tell_read(row: Mapping[str, Any]) -> str:

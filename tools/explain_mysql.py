@@ -153,6 +153,12 @@ class MysqlCopy:
             finally:
                 cursor.execute("ROLLBACK")
 
+    def used_indexes(self, sql: str, params: Any) -> frozenset[str]:
+        """Names of the indexes in the plan of one statement, which is not run."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN FORMAT=JSON {sql}", params or None)
+            return mysql_facts(json.loads(self._one(cursor)[0]), 0).indexes
+
     def change(self, ddl: str) -> float:
         """Seconds that a change of the schema takes."""
         began = time.perf_counter()

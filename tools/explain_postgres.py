@@ -132,6 +132,15 @@ class PostgresCopy:
                 cursor.fetchall()
             return (time.perf_counter() - began) * 1000
 
+    def used_indexes(self, sql: str, params: Any) -> frozenset[str]:
+        """Names of the indexes in the plan of one statement, which is not run."""
+        sql, params = positional(sql, params)
+        with self._rolled_back(reading=False) as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params or None)
+            row = cursor.fetchone()
+            assert row is not None
+            return sum_up_plan(row[0][0]["Plan"]).indexes
+
     def change(self, ddl: str) -> float:
         """Seconds that a change of the schema takes."""
         began = time.perf_counter()

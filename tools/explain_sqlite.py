@@ -163,6 +163,10 @@ class SqliteCopy:
             finally:
                 self._connection.execute("ROLLBACK")
 
+    def used_indexes(self, sql: str, params: Any) -> frozenset[str]:
+        """Names of the indexes in the plan of one statement, which is not run."""
+        return sqlite_facts(self.explain(*as_sqlite(sql, params)), {}, {}, sql).indexes
+
     def change(self, ddl: str) -> float:
         """Seconds that a change of the schema takes."""
         began = time.perf_counter()

@@ -210,6 +210,21 @@ async def drop_database(server: Server, name: str) -> None:
             await _execute(connection, "DROP ROLE IF EXISTS {}", name)
 
 
+async def count_index_scans(server: Server, name: str) -> dict[str, int]:
+    """How often each index of a database was used; its sessions are ended, which is when they hand in their counts."""
+    async with connect(server.url) as connection:
+        for _ in range(100):
+            rows = await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+            if not await rows.fetchall():
+                break
+            await asyncio.sleep(0.02)
+    async with connect(server.url_of(name)) as connection:
+        rows = await connection.execute("SELECT indexrelname, idx_scan FROM pg_stat_user_indexes")
+        return {str(index): int(scans) for index, scans in await rows.fetchall()}
+
+
 async def list_databases(server: Server, prefix: str) -> list[str]:
     """Names of the databases that begin with a prefix."""
     async with connect(server.url) as connection:

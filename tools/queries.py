@@ -20,8 +20,10 @@ from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from tools.arm import start_arm
+from tools.database import count_index_scans
 from tools.facts import pack_rows
 from tools.lease import quiet_lease
+from tools.recollection import recall, remember
 from tools.requests import Asked, expand_workload, open_client, send
 from tools.traces import Endpoint, Line, Trace, match_requests, read_trace, sum_up, to_rows
 from tools.workspace import Workspace
@@ -45,6 +47,8 @@ class Traced:
     trace: Trace
     bytes: list[tuple[Asked, int]]
     unexpected: list[str]
+    index_scans: dict[str, int] | None = None
+    """How often each index was used, where the server counts it."""
 
 
 async def trace_queries(
@@ -82,7 +86,7 @@ async def trace_queries(
     rows = to_rows(endpoints, traced.trace.texts)
     facts = {name: value for kind, entries in rows.items() for name, value in pack_rows(kind, entries).items()}
     mean = sum(raw["queries"]) / len(raw["queries"])
-    return Evidence(
+    evidence = Evidence(
         id=f"queries@{where}",
         kind="queries",
         title=f"{workload.name} on {arm_name}: {mean:.1f} queries a request",
@@ -91,6 +95,15 @@ async def trace_queries(
         artifact=artifact,
         facts={"queries_per_request": mean, **facts},
     )
+    if worktree is None and not held_out:
+        remember(workspace, evidence, commit, workload.name)
+    return evidence
+
+
+async def recall_queries(workspace: Workspace, commit: str, workload: Workload, arm_name: str) -> Evidence:
+    """What `trace_queries` found about a commit in this run; it is traced now if it was not yet."""
+    known = recall(workspace, "queries", commit, workload.name)
+    return known or await trace_queries(workspace, commit, workload, arm_name=arm_name)
 
 
 async def count_queries(
@@ -132,8 +145,9 @@ async def _trace(
                     answers = await _ask_all(client, asked, unexpected if number else [])
                     sizes += zip(asked, answers, strict=True) if number else ()
             await _settle(folder, len(asked) * (passes + 1))
+            scans = await count_index_scans(arm.data) if passes > 1 else None
         trace = read_trace(folder)
-        return Traced(match_requests(asked, trace.requests, passes), trace, sizes, unexpected)
+        return Traced(match_requests(asked, trace.requests, passes), trace, sizes, unexpected, scans)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -179,6 +193,7 @@ def _raw(workload: Workload, traced: Traced) -> dict[str, Any]:
         "bytes": [float(size) for asked, size in traced.bytes for _ in range(often(asked))],
         "requests": [line for _, line in traced.pairs],
         "statements": traced.trace.texts,
+        "index_scans": traced.index_scans,
     }
 
 

@@ -211,6 +211,7 @@ def sum_up(pairs: Sequence[tuple[Asked, Line]]) -> list[Endpoint]:
 def to_rows(endpoints: Sequence[Endpoint], texts: dict[str, Line]) -> dict[str, list[Row]]:
     """What detectors read, by kind of row."""
     found: dict[str, list[Row]] = {"endpoint": [], "statement": [], "blocked": []}
+    weights = sum(endpoint.weight for endpoint in endpoints) or 1
     for endpoint in endpoints:
         part = endpoint.share / (endpoint.ms or 1.0)
         found["endpoint"].append({
@@ -223,6 +224,7 @@ def to_rows(endpoints: Sequence[Endpoint], texts: dict[str, Line]) -> dict[str, 
                 "max_calls": group.max_calls, "ms": group.ms, "rows": group.rows, "distinct": group.distinct,
                 "share": group.ms * part, "loop_share": group.loop_ms * part, "n_plus_one": int(group.n_plus_one),
                 "repeated": int(group.repeated), "sql": texts.get(group.id, {}).get("fingerprint", "")[:240],
+                "mix_calls": group.calls * endpoint.weight / weights,
             })  # fmt: skip
         for site, ms in endpoint.blocked:
             found["blocked"].append(
