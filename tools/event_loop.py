@@ -51,6 +51,11 @@ class Hold:
     stack_ms: float = 0.0
 
     @property
+    def work_share(self) -> float:
+        """Share of its time at work, 0 to 1; the kernel keeps account a little late, so that a sum may run over."""
+        return min(self.work_ms / self.ms, 1.0) if self.ms else 0.0
+
+    @property
     def state(self) -> str:
         """What the loop's thread did meanwhile, by the scheduler's account."""
         if self.work_ms >= COMPUTING * self.ms:
@@ -162,7 +167,7 @@ def loop_evidence(workspace: Workspace, raw: Line) -> Evidence:
     held_share = sum(ms for ms, _ in raw["held"]) / clock
     rows: list[Row] = [
         {"site": hold.site, "own": int(hold.own), "ms": hold.ms, "share": hold.ms / clock, "state": hold.state,
-         "work_share": hold.work_ms / hold.ms if hold.ms else 0.0, "stack": hold.stack}
+         "work_share": hold.work_share, "stack": hold.stack}
         for hold in holds[:TOP]
     ]  # fmt: skip
     return Evidence(
@@ -189,8 +194,7 @@ def _render(raw: Line, values: dict[str, float], holds: Sequence[Hold], held_sha
     if holds:
         lines.append("\nWhat held it, by the innermost line of the target's (share of the load's time):")
     lines += [
-        f"  {hold.ms / clock:4.0%}  {hold.site}: {hold.state}, {hold.work_ms / (hold.ms or 1):.0%} at work"
-        for hold in holds[:TOP]
+        f"  {hold.ms / clock:4.0%}  {hold.site}: {hold.state}, {hold.work_share:.0%} at work" for hold in holds[:TOP]
     ]
     lines += [f"  longest stack there: {hold.stack}" for hold in holds[:2] if hold.stack]
     return "\n".join(lines)

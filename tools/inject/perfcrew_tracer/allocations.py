@@ -5,7 +5,7 @@ Two ways, each in a start of its own. `count_calls` reads a counter around CPyth
 """
 
 # pathlib would be one more module that the target did not ask for.
-# ruff: noqa: PTH118
+# ruff: noqa: PTH100, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _STEP = 1.2
 """A new look at the call sites is worth it when the request holds this many times as much as at the last."""
 _LEAST = 16_384
 _SITES = 40
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def count_calls(folder: str) -> None:
@@ -85,6 +86,8 @@ def _sum_sites() -> list[list[Any]]:
         site = names.get(frames)
         if site is None:
             site = names[frames] = _name_site(frames)
+        if not site:
+            continue
         entry = found.setdefault(site, [0, 0])
         entry[0] += 1
         entry[1] += trace.size
@@ -92,9 +95,14 @@ def _sum_sites() -> list[list[Any]]:
 
 
 def _name_site(frames: Any) -> str:
-    """`path:line` of the target's, with ` < path:line` of the library that it called; the library's alone if none."""
+    """`path:line` of the target's, with ` < path:line` of the library that it called; the library's alone if none.
+
+    Empty for what this tracer allocates.
+    """
     # Oldest first: see tracemalloc.Traceback.
     last = frames[-1]
+    if last.filename.startswith(_HERE):
+        return ""
     library = f"{find_short(last.filename)[0]}:{last.lineno}"
     for frame in reversed(frames):
         path, own = find_short(frame.filename)
