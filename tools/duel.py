@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
+from perfcrew.artifacts import write_whole
 from perfcrew.duel_stats import duel_effects, is_clear
 from perfcrew.errors import InstrumentError
 from perfcrew.records.base import ArtifactRef, Record
@@ -135,9 +136,6 @@ class _Bout:
                 )
             )
 
-        if self.commits["base"] == self.commits["candidate"]:
-            # They share a checkout, which can't be cleaned for one while the other is being started.
-            return {side: await enter(side) for side in SIDES}
         # Exceptions are collected, so that the other arm is inside the stack before it unwinds.
         started = await asyncio.gather(*(enter(side) for side in SIDES), return_exceptions=True)
         for result in started:
@@ -248,8 +246,7 @@ async def _count(workspace: Workspace, commit: str, workload: Workload, worktree
         return known
     counts = await count(workspace, commit, workload, worktree)
     if worktree is None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(counts))
+        write_whole(kept, json.dumps(counts).encode())
     return counts
 
 
