@@ -11,6 +11,14 @@ from perfcrew.errors import VerificationError
 from perfcrew.records.base import ArtifactRef
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that whoever finds it finds all of it, also after a crash. Its folder is made where missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
 class Artifacts:
     """A folder of immutable raw files. Writing the same content twice gives the same reference."""
 
@@ -23,9 +31,7 @@ class Artifacts:
         ref = ArtifactRef(sha256=hashlib.sha256(content).hexdigest(), suffix=suffix, size=len(content))
         path = self.path(ref)
         if not path.exists():
-            partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-            partial.write_bytes(content)
-            partial.replace(path)
+            write_whole(path, content)
         return ref
 
     def put_json(self, value: Any) -> ArtifactRef:

@@ -32,7 +32,9 @@ def theil_sen_slope(x: Sequence[float], y: Sequence[float]) -> float:
         return 0.0
     from scipy.stats import theilslopes  # a second of imports that only leaks need
 
-    return float(theilslopes(np.asarray(y, dtype=float), np.asarray(x, dtype=float)).slope)
+    # Many equal values make SciPy take the root of a negative number for an interval that nobody asked for.
+    with np.errstate(invalid="ignore"):
+        return float(theilslopes(np.asarray(y, dtype=float), np.asarray(x, dtype=float)).slope)
 
 
 def rising_share(y: Sequence[float]) -> float:

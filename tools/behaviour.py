@@ -1,5 +1,6 @@
 """Does the candidate answer as the base does? Both run on equal data and are asked the same in the same order."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -86,17 +87,22 @@ class CandidateDown(InstrumentError):
 async def _both(
     workspace: Workspace, base: str, candidate: str, worktree: Path | None
 ) -> AsyncIterator[tuple[tuple[Arm, Arm], Pair]]:
-    async with start_arm(workspace, base, "behaviour-base") as base_arm:
-        starting = start_arm(workspace, candidate, "behaviour-candidate", worktree=worktree)
-        try:
-            candidate_arm = await starting.__aenter__()
-        except InstrumentError as error:
-            raise CandidateDown(str(error)) from error
-        try:
-            async with open_client(base_arm.url) as left, open_client(candidate_arm.url) as right:
-                yield (base_arm, candidate_arm), Pair(left, right)
-        finally:
-            await starting.__aexit__(None, None, None)
+    starting = (
+        start_arm(workspace, base, "behaviour-base"),
+        start_arm(workspace, candidate, "behaviour-candidate", worktree=worktree),
+    )
+    async with AsyncExitStack() as stack:
+        # Exceptions are collected, so that each arm is inside the stack before it unwinds.
+        started = await asyncio.gather(*(stack.enter_async_context(arm) for arm in starting), return_exceptions=True)
+        base_arm, candidate_arm = started
+        if isinstance(base_arm, BaseException):
+            raise base_arm
+        if isinstance(candidate_arm, InstrumentError):
+            raise CandidateDown(str(candidate_arm)) from candidate_arm
+        if isinstance(candidate_arm, BaseException):
+            raise candidate_arm
+        left, right = [await stack.enter_async_context(open_client(arm.url)) for arm in (base_arm, candidate_arm)]
+        yield (base_arm, candidate_arm), Pair(left, right)
 
 
 async def _compare_all(workspace: Workspace, pair: Pair, held_out: bool, most: int, at_once: bool) -> list[Comparison]:

@@ -6,6 +6,7 @@ import typing
 from hashlib import sha256
 from pathlib import Path
 
+from perfcrew.artifacts import write_whole
 from perfcrew.errors import InstrumentError
 from perfcrew.records.target import Workload
 from tools.allocations import count_allocations
@@ -49,6 +50,5 @@ async def keep_counts(
         return known
     counts = await count(workspace, commit, workload, worktree)
     if worktree is None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(counts))
+        write_whole(kept, json.dumps(counts).encode())
     return counts

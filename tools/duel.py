@@ -103,7 +103,7 @@ class _Bout:
                     for order, side in enumerate(_order(number + done)):
                         await self._run_round(number, done, order, side, asked, arms[side])
                     if not asked.rounds:
-                        asked.rounds = self._rounds(asked, time.monotonic() - began)
+                        self._plan_rounds(asked, time.monotonic() - began)
                     done += 1
 
     async def _warm_up(self, number: int, asked: _Asked, arms: Mapping[Side, Starting]) -> None:
@@ -117,10 +117,17 @@ class _Bout:
         if not asked.round_s:
             asked.round_s = self.protocol.round_for(0.0 if asked.workload.kind == "command" else min(rates))
 
-    def _rounds(self, asked: _Asked, pair_s: float) -> int:
+    def _plan_rounds(self, asked: _Asked, pair_s: float) -> None:
+        """After the first pair: how long rounds are from now on, and how many."""
+        before = asked.round_s
+        if asked.workload.kind != "command":
+            # The warm-up has fewer users and opens connections, so what it says of the rate is a lower bound.
+            asked.round_s = self.protocol.round_for(min(cell["requests"] / cell["seconds"] for cell in asked.raw["cells"]))
+        pair_s -= 2 * max(before - asked.round_s, 0.0)
         if asked is self.asked[0]:
-            return self.protocol.rounds_for(pair_s)
-        return max(1, round(self.protocol.beside_s / pair_s))
+            asked.rounds = self.protocol.rounds_for(pair_s)
+        else:
+            asked.rounds = max(1, round(self.protocol.beside_s / pair_s))
 
     async def _start_both(self, stack: AsyncExitStack) -> dict[Side, Starting]:
         cores = split_cores()[0]
@@ -132,9 +139,6 @@ class _Bout:
                 )
             )
 
-        if self.commits["base"] == self.commits["candidate"]:
-            # They share a checkout, which can't be cleaned for one while the other is being started.
-            return {side: await enter(side) for side in SIDES}
         # Exceptions are collected, so that the other arm is inside the stack before it unwinds.
         started = await asyncio.gather(*(enter(side) for side in SIDES), return_exceptions=True)
         for result in started:

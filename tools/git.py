@@ -102,7 +102,7 @@ async def checkout(clone: Path, commit: str, folder: Path) -> None:
     async with lock:
         if await _is_worktree(folder):
             if (await git(["rev-parse", "HEAD"], folder)).strip() != (await resolve_commit(clone, commit)):
-                await reset(folder, commit)
+                await _reset(folder, commit)
             return
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +154,12 @@ async def resolve_commit(clone: Path, name: str) -> str:
 
 async def reset(worktree: Path, commit: str) -> None:
     """Bring a worktree to a commit and remove all that is not in it, ignored files too, except the caches in `KEPT`."""
+    # While git works here its lock file lies here, which another task's checkout would take for a crash's.
+    async with _locks.setdefault(str(worktree), asyncio.Lock()):
+        await _reset(worktree, commit)
+
+
+async def _reset(worktree: Path, commit: str) -> None:
     _check_ours(worktree)
     (_git_folder(worktree) / "index.lock").unlink(missing_ok=True)
     await git(["reset", "--quiet", "--hard", commit], worktree)
@@ -166,6 +172,20 @@ async def changed_paths(worktree: Path) -> tuple[str, ...]:
     await git(["add", "--all"], worktree)
     words = ["diff", "--cached", "--name-only", "--no-renames", "--ignore-submodules=none", "-z"]
     return tuple(split_paths(await git(words, worktree)))
+
+
+async def tree_of(clone: Path, commit: str) -> str:
+    """The hash of a commit's files: equal for commits with equal files, whatever their message."""
+    return (await git(["rev-parse", "--verify", f"{commit}^{{tree}}"], clone)).strip()
+
+
+async def working_tree(worktree: Path) -> str | None:
+    """The tree that a commit of the worktree would have; None where ignored files lie in it, which no commit takes."""
+    await changed_paths(worktree)
+    words = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"]
+    if any(Path(path).name not in KEPT for path in split_paths(await git(words, worktree))):
+        return None
+    return (await git(["write-tree"], worktree)).strip()
 
 
 async def commit(worktree: Path, message: str, when: str) -> str:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from perfcrew.artifacts import write_whole
 from perfcrew.errors import ToolError
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Evidence
 from tools.database import copy_data
 from tools.environment import prepare_environment
-from tools.git import worktree_of
+from tools.git import tree_of, working_tree, worktree_of
 from tools.launch import Place, free_port, link_packages, network_for, run_at
 from tools.lease import quiet_lease
 from tools.process import Finished
@@ -30,6 +31,9 @@ class RunTests(Record):
 async def run_tests(workspace: Workspace, commit: str, arm_name: str, worktree: Path | None = None) -> Evidence:
     """Run the target's tests on a version, or on a worktree as it stands.
 
+    A version whose files have passed already in this run, in the coder's worktree or under another message, is not
+    tested again: the earlier run is its evidence. A worktree is always tested, and so is what failed.
+
     Facts: `passed_all` (1 or 0; None where no test command is given), `passed`, `failed`, `skipped` (None where the
     output does not tell), `exit`, `timed_out`. The artifact holds the output and the names of failing tests.
 
@@ -46,9 +50,17 @@ async def run_tests(workspace: Workspace, commit: str, arm_name: str, worktree: 
             digest="The description names no test command (target, test): only responses are compared.",
             facts=none,
         )
+    tree = await (working_tree(worktree) if worktree else tree_of(workspace.clone, commit))
+    passed = workspace.folder / "tests" / f"{tree}.json"
+    if worktree is None and passed.exists():
+        earlier = Evidence.model_validate_json(passed.read_text(encoding="utf-8"))
+        return earlier.model_copy(update={"id": f"tests@suite/{arm_name}"})
     async with quiet_lease(workspace):
         done = await _run(workspace, command, worktree or await worktree_of(workspace, commit), arm_name)
-    return _evidence(workspace, command, done, arm_name)
+    evidence = _evidence(workspace, command, done, arm_name)
+    if tree and done.ok:
+        write_whole(passed, evidence.model_dump_json().encode())
+    return evidence
 
 
 async def _run(workspace: Workspace, command: str, source: Path, arm_name: str) -> Finished:

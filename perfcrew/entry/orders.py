@@ -40,7 +40,7 @@ def run_script(given: Mapping[str, Any]) -> int:
         settings,
         screen,
     )
-    if report.metrics:
+    if report.changes:
         return finish(report, folder, console, given)
     write_json(report, given["json_file"])
     console.print(f'Go on with: perfcrew exec --resume {report.run_id} "/agent:…"', markup=False)
@@ -84,7 +84,7 @@ def tell_done(done: Done, console: Console) -> None:
     state, report = done.state, done.report
     console.print(safe(f"\n/agent:{done.order.role}", "bold"))
     match done.order.role:
-        case "performance" if report.metrics:
+        case "performance" if any(change.kept for change in report.changes):
             lines = [
                 f"{name_metric(row.name)} of {row.workload}: {show_figure(row.name, row.base)} → "
                 f"{show_figure(row.name, row.candidate)}, {show_ratio(row.ratio)} better ({describe_interval(row)})"

@@ -98,7 +98,8 @@ async def test_the_other_wires_carry_the_same_run(repo: Path, home: Path, model:
 
 async def test_a_comment_alone_makes_no_difference(repo: Path, home: Path) -> None:
     report = await lap(repo, home, (COMMENT,))
-    assert report.outcome == "no_significant_change"
+    # On a busy machine the duel may say that it could not tell; what it must never say is that something changed.
+    assert report.outcome in ("no_significant_change", "underpowered")
     assert not report.goals_met
     assert [change.kept for change in report.changes] == [False]
     assert report.branch is None

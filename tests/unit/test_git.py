@@ -1,5 +1,6 @@
 """The user's repository stays as it is, byte for byte; commits are the same on every machine."""
 
+import asyncio
 import hashlib
 import os
 import re
@@ -283,3 +284,34 @@ async def test_another_message_for_the_same_content(repo: Path, tmp_path: Path) 
     assert await _user(f"log -1 --format=%an|%aI|%P|%B {second}", clone) == (
         f"perfcrew|2026-01-02T03:04:05+00:00|{head}|After\n\n# Effect"
     )
+
+
+async def test_a_checkout_does_not_take_another_tasks_reset_for_a_crash(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone, folder = tmp_path / "clone", tmp_path / "tree"
+    await git.clone(repo, clone)
+    head = await git.resolve_commit(clone, "HEAD")
+    await git.checkout(clone, head, folder)
+    mark = folder / "__pycache__" / "kept"
+    mark.parent.mkdir()
+    mark.touch()
+    real, resetting = git.git, asyncio.Event()
+
+    async def slow(words: list[str], cwd: Path, extra: dict[str, str] | None = None) -> str:
+        if words[0] != "reset":
+            return await real(words, cwd, extra)
+        lock = clone / ".git" / "worktrees" / "tree" / "index.lock"
+        lock.touch()
+        resetting.set()
+        await asyncio.sleep(0.1)
+        lock.unlink()
+        return await real(words, cwd, extra)
+
+    async def check_out() -> None:
+        await resetting.wait()
+        await git.checkout(clone, head, folder)
+
+    monkeypatch.setattr(git, "git", slow)
+    await asyncio.gather(git.reset(folder, head), check_out())
+    assert mark.exists(), "the worktree was removed and made again"

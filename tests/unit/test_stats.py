@@ -22,6 +22,12 @@ def test_theil_sen_finds_a_line_despite_an_outlier(slope: float, offset: float, 
     assert stats.theil_sen_slope([1.0, 1.0], [1.0, 2.0]) == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), min_size=2, max_size=12))
+def test_theil_sen_takes_ties(points: list[tuple[int, int]]) -> None:
+    slope = stats.theil_sen_slope([float(x) for x, _ in points], [float(y) for _, y in points])
+    assert -1 <= slope <= 1
+
+
 def test_rising_share() -> None:
     assert stats.rising_share([1, 2, 3, 3, 2]) == 0.5
     assert stats.rising_share([1]) == 0

@@ -60,6 +60,37 @@ async def test_base_and_worktree(tmp_path: Path) -> None:
     assert not list((workspace.data / "arms").iterdir()) and not list((workspace.data / "snapshots").iterdir())
 
 
+async def test_a_version_that_has_passed_is_not_tested_again(tmp_path: Path) -> None:
+    workspace = await _workspace(tmp_path, test=f"{PYTHON} -m unittest suite")
+    work = workspace.folder / "work"
+    await git.checkout(workspace.clone, workspace.base_commit, work)
+    (work / "app.py").write_text("value = 1  # the one\n")
+    live = await run_tests(workspace, workspace.base_commit, "worktree", work)
+    made = await git.commit(work, "Say which one", "2026-01-02T03:04:05Z")
+    reworded = await git.reword(work, "Say which", "2026-01-02T03:04:05Z")
+    for version in (made, reworded):
+        again = await run_tests(workspace, version, "candidate")
+        assert again.id == "tests@suite/candidate" and again.facts["passed_all"] == 1
+        # The raw file holds the seconds it took: another run would be another file.
+        assert again.artifact == live.artifact
+    (work / "app.py").write_text("value = 2\n")
+    failed = await git.commit(work, "Break it", "2026-01-02T03:04:05Z")
+    first = await run_tests(workspace, failed, "candidate")
+    second = await run_tests(workspace, failed, "candidate")
+    assert first.facts["passed_all"] == second.facts["passed_all"] == 0
+
+
+async def test_files_that_no_commit_takes_do_not_vouch_for_one(tmp_path: Path) -> None:
+    workspace = await _workspace(tmp_path, test=f'{PYTHON} -c "import os; os.stat(\'made.log\')"')
+    work = workspace.folder / "work"
+    await git.checkout(workspace.clone, workspace.base_commit, work)
+    (work / ".gitignore").write_text("*.log\n")
+    (work / "made.log").write_text("here\n")
+    assert (await run_tests(workspace, workspace.base_commit, "worktree", work)).facts["passed_all"] == 1
+    made = await git.commit(work, "Ignore logs", "2026-01-02T03:04:05Z")
+    assert (await run_tests(workspace, made, "candidate")).facts["passed_all"] == 0
+
+
 async def test_what_does_not_end_has_failed(tmp_path: Path) -> None:
     command = f"{PYTHON} -c \"import time; print('begun', flush=True); time.sleep(600)\""
     workspace = await _workspace(tmp_path, test=command, test_timeout_s=1)

@@ -100,10 +100,12 @@ def test_exec_carries_out_commands_in_order(session: list[Any], shop: Path, caps
 
 
 def test_exec_that_only_measures_is_fine(session: list[Any], engine: FakeEngine, shop: Path, capsys: Said) -> None:
-    engine.changed = {"metrics": (), "goals_met": False}
+    engine.changed = {"changes": (), "goals_met": False}
     assert start(["exec", "/agent:performance", "--path", "shop", "--json", "-"]) == 0
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["metrics"] == []
+    assert json.loads(captured.out)["changes"] == []
+    told = captured.err.partition("/agent:performance\n")[2]
+    assert "30 queries for 30 users" in told and "better" not in told.partition("Go on with")[0]
     assert "Go on with: perfcrew exec --resume" in captured.err
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,15 @@ def test_a_failure_says_how_to_go_on(
     assert said.splitlines()[-1] == f"perfcrew: go on with: perfcrew run --resume {list_runs(home)[0].name}"
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGINT as in the foreground: what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_cancels_the_run(
     engine: FakeEngine, home: Path, shop: Path, capsys: Said, number: signal.Signals
