@@ -22,6 +22,7 @@ from perfcrew.records.work import (
     Snapshot,
 )
 from tools.explain import explain_query
+from tools.index_trial import try_index
 from tools.knowledge import query_graph, show_path
 from tools.source import list_files, read_file, search_code
 
@@ -59,7 +60,7 @@ class PlanAnswer(Record):
 DESIGN = Agent(
     role="architect",
     prompt="architect",
-    tools=(list_files, read_file, search_code, query_graph, show_path, explain_query),
+    tools=(list_files, read_file, search_code, query_graph, show_path, explain_query, try_index),
     answer=PlanAnswer,
     tier="strong",
     turns=16,

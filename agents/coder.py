@@ -11,6 +11,8 @@ from perfcrew.records.target import Target
 from perfcrew.records.work import Attempt, Change, Finding, PlanStep
 from tools.command import run_command
 from tools.edit import delete_file, replace_text, write_file
+from tools.explain import explain_query
+from tools.index_trial import try_index
 from tools.source import list_files, read_file, search_code
 from tools.target_tests import run_target_tests
 
@@ -27,7 +29,18 @@ class CodeAnswer(Record):
 CODE = Agent(
     role="coder",
     prompt="coder",
-    tools=(list_files, read_file, search_code, replace_text, write_file, delete_file, run_command, run_target_tests),
+    tools=(
+        list_files,
+        read_file,
+        search_code,
+        replace_text,
+        write_file,
+        delete_file,
+        run_command,
+        run_target_tests,
+        explain_query,
+        try_index,
+    ),
     answer=CodeAnswer,
     tier="strong",
     turns=24,

@@ -16,6 +16,7 @@ from tools.capacity import measure_capacity
 from tools.cpu import measure_cpu
 from tools.event_loop import measure_event_loop
 from tools.explain import explain_queries
+from tools.index_trial import try_indexes
 from tools.lease import quiet_lease
 from tools.lighthouse import run_lighthouse
 from tools.load import LoadWorker, measure_load, split_cores
@@ -26,6 +27,7 @@ from tools.payload import inspect_responses
 from tools.pool import measure_pool
 from tools.queries import trace_queries
 from tools.round_trips import measure_round_trips
+from tools.schema_advice import advise_schema
 from tools.start import time_start
 from tools.web_vitals import measure_vitals
 from tools.workspace import Workspace
@@ -149,8 +151,10 @@ STEPS: tuple[Step, ...] = (
     Step("memory", take_memory),
     Step("payload", take_payload),
     Step("loop", measure_event_loop, deep=True),
-    Step("pool", measure_pool, deep=True, applies=_has_server),
+    Step("pool", measure_pool, deep=True, applies=_has_database),
     Step("round_trips", measure_round_trips, deep=True, applies=_has_server),
+    Step("index_trial", try_indexes, deep=True, applies=_has_database),
+    Step("schema", advise_schema, deep=True, applies=_has_database),
     Step("allocations", measure_allocations, deep=True, runtime="python"),
     Step("heap", measure_heap, deep=True, runtime="node"),
     Step("capacity", take_capacity, asked=True),

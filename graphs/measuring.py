@@ -31,9 +31,7 @@ KINDS: tuple[str, ...] = (*dict.fromkeys(step.kind for step in STEPS), *(follow.
 def plan_steps(target: Target, *, deep: bool, only: Collection[str] = ()) -> Iterator[tuple[Step, Workload]]:
     """The steps for a target in their order: everything for the primary workload, then the others."""
     wanted = set(only) | {follow.after for follow in FOLLOWS if follow.kind in only}
-    steps = [
-        step for step in STEPS if (deep or not step.deep) and (not only or step.kind in wanted) and step.applies(target)
-    ]
+    steps = [step for step in STEPS if step.applies(target) and _wanted(step, deep, wanted)]
     first: dict[str, Workload] = {}
     for step in steps:
         fitting = [workload for workload in target.workload if workload.kind in step.workloads]
@@ -45,6 +43,12 @@ def plan_steps(target: Target, *, deep: bool, only: Collection[str] = ()) -> Ite
         for workload in target.workload:
             if workload.kind in step.workloads and workload != first[step.kind]:
                 yield step, workload
+
+
+def _wanted(step: Step, deep: bool, named: Collection[str]) -> bool:
+    if named:
+        return step.kind in named
+    return not step.asked and (deep or not step.deep)
 
 
 def plan_follows(target: Target, *, deep: bool, only: Collection[str] = ()) -> Iterator[Follow]:
@@ -91,9 +95,11 @@ async def take_all(
             continue
         await attempt(f"{step.kind}@{workload.name}/{arm}", _bound(step, workspace, commit, workload, arm))
     for follow in plan_follows(workspace.target, deep=deep, only=only):
-        found = _first(evidence, follow.after)
-        if found is not None:
-            await attempt(f"{follow.kind}@{arm}", _following(follow, workspace, found, arm))
+        found = [item for item in evidence if item.kind == follow.after]
+        for place, item in enumerate(found if deep else found[:1]):
+            # The first workload's key is the arm's alone, as journals have known it from the beginning.
+            key = f"{follow.kind}@{item.id.partition('@')[2] if place else arm}"
+            await attempt(key, _following(follow, workspace, item, arm))
     return evidence, notes
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from perfcrew.records.evidence import Evidence
-from perfcrew.records.work import Finding
+from perfcrew.records.work import Finding, Place
 from tools.facts import Row, number, text, unpack_rows
-from tools.findings import MIN_SHARE, Rule, grouped, line_of, make_finding, place_of
+from tools.findings import MIN_SHARE, Rule, grouped, line_of, make_finding, place_of, workload_of
 
 SLOW_QUERY_MS = 20.0
 SLOW_QUERY_SHARE = 0.10
@@ -85,7 +85,43 @@ def _trial(row: Row) -> str:
     return f"({number(row, 'ms'):.2f} → {number(row, 'after_ms'):.2f} ms with an index on a copy)"
 
 
+def find_tried_index(item: Evidence) -> Iterator[Finding]:
+    """Indexes that save time over all that a workload reads: evidence for what plans of single queries say."""
+    for row in unpack_rows(item.facts, "trial"):
+        share, saved = number(row, "share"), number(row, "saved_share")
+        if saved < 1 - INDEX_GAIN or number(row, "saved_ms") <= 2 * number(row, "spread_ms"):
+            continue
+        if share * saved < MIN_SHARE:
+            continue
+        price = "its price for writes is not known"
+        if row.get("write_added_ms") is not None:
+            price = f"it adds {number(row, 'write_added_ms'):.3f} ms to {text(row, 'written')}"
+        claim = (
+            f"{text(row, 'index')} takes what {workload_of(item)} reads of {text(row, 'table')} from "
+            f"{number(row, 'read_ms'):.2f} to {number(row, 'read_after_ms'):.2f} ms a request on a copy; {price}"
+        )
+        place = place_of(text(row, "site"), endpoint=text(row, "endpoint"))
+        place = place.model_copy(update={"symbol": text(row, "lead")})
+        covers = [*text(row, "queries").split(","), line_of(text(row, "site"))]
+        yield make_finding("missing_index", place, claim, item, share * saved, covers=covers)
+
+
+def find_idle_indexes(item: Evidence) -> Iterator[Finding]:
+    """Indexes that another does the work of, and indexes that no workload used."""
+    for row in unpack_rows(item.facts, "duplicate"):
+        claim = (
+            f"{text(row, 'index')} on {text(row, 'table')} ({text(row, 'columns')}) does nothing that "
+            f"{text(row, 'covered_by')} does not do"
+        )
+        yield make_finding("duplicate_index", Place(symbol=text(row, "index")), claim, item, None, severity="low")
+    for row in unpack_rows(item.facts, "unused"):
+        claim = f"no measured workload used {text(row, 'index')} on {text(row, 'table')} ({text(row, 'columns')})"
+        yield make_finding("unused_index", Place(symbol=text(row, "index")), claim, item, None, severity="low")
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "queries": (find_n_plus_one, find_repeated, find_slow_query),
     "explain": (find_missing_index,),
+    "index_trial": (find_tried_index,),
+    "schema": (find_idle_indexes,),
 }

@@ -58,7 +58,7 @@ async def try_indexes(workspace: Workspace, commit: str, workload: Workload, arm
 
     Facts: rows `trial` with `lead` (as in plan rows), `table`, `index`, `read_ms` and `read_after_ms` a request of the
     mix, `saved_ms` and its `spread_ms`, `saved_share` of those reads, `write_added_ms` and its spread, `written`,
-    `bytes`, `build_ms`.
+    `bytes`, `build_ms`; of the queries that want it `share`, `site` and `endpoint` (the largest's), `queries`.
 
     Raises:
         InstrumentError: nothing was traced, or no index is wanted.
@@ -72,7 +72,7 @@ async def try_indexes(workspace: Workspace, commit: str, workload: Workload, arm
     statements = read_statements(workspace, queries)
     folder = await worktree_of(workspace, commit)
     trials = [await _try(workspace, folder, candidate, statements) for candidate in wanted]
-    rows = [to_row(trial) for trial in trials]
+    rows = [{**to_row(trial), **_places(trial.candidate, plans)} for trial in trials]
     raw = {"kind": "index_trial", "workload": workload.name, "trials": [to_raw(trial) for trial in trials]}
     best = max(number(row, "saved_ms") for row in rows)
     return Evidence(
@@ -81,6 +81,16 @@ async def try_indexes(workspace: Workspace, commit: str, workload: Workload, arm
         digest="\n".join(render_trial(trial, workload.name) for trial in trials),
         artifact=workspace.artifacts.put_json(raw), facts=pack_rows("trial", rows),
     )  # fmt: skip
+
+
+def _places(candidate: Candidate, plans: Sequence[Row]) -> Row:
+    """Where the queries come from that want an index on the candidate's first column, and their share of the time."""
+    lead = f"{candidate.table}({candidate.columns[0]})"
+    mine = sorted((row for row in plans if text(row, "lead") == lead), key=lambda row: -number(row, "share"))
+    return {
+        "share": sum(number(row, "share") for row in mine), "site": text(mine[0], "site"),
+        "endpoint": text(mine[0], "endpoint"), "queries": ",".join(text(row, "id") for row in mine),
+    }  # fmt: skip
 
 
 def wanted_indexes(plans: Sequence[Row], engine: str) -> list[Candidate]:

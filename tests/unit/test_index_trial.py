@@ -11,8 +11,11 @@ from test_explain_postgres import workspace as postgres_workspace  # noqa: F401 
 from test_mysql import needs_server
 
 from perfcrew.errors import InstrumentError, ToolError
+from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import HttpRequest, Workload
-from tools.facts import number, unpack_rows
+from perfcrew.records.work import Finding
+from tools.detectors import detect
+from tools.facts import number, pack_rows, unpack_rows
 from tools.git import worktree_of
 from tools.index_figures import Trial, render_trial, to_row
 from tools.index_trial import Statement, _try, copy_rows, touching, try_index, try_indexes, wanted_indexes
@@ -221,3 +224,32 @@ def test_what_is_not_known_is_said() -> None:
     assert (row["saved_ms"], row["spread_ms"], row["read_ms"]) == (2.0, 0.0, 4.0)
     assert row["write_added_ms"] is None and row["bytes"] is None
     assert "its price for writes is not known" in render_trial(trial, "desk")
+
+
+TRIED = {
+    "lead": "loans(member_id)", "table": "loans", "index": "CREATE INDEX x", "read_ms": 4.0, "read_after_ms": 0.1,
+    "saved_ms": 3.9, "spread_ms": 0.2, "saved_share": 0.975, "write_ms": 0.1, "write_added_ms": 0.01,
+    "write_spread_ms": 0.01, "written": "the workload's own writes, a request", "share": 0.4,
+    "site": "app/a.py:12 load", "endpoint": "GET /a", "queries": "q:1,q:2",
+}  # fmt: skip
+
+
+def told(kind: str, row: str, **facts: object) -> list[Finding]:
+    packed = pack_rows(row, [facts])  # type: ignore[list-item]
+    return list(detect([Evidence(id=f"{kind}@desk/base", kind=kind, title="", digest="", facts=packed)]))
+
+
+def test_a_trial_stands_behind_the_finding_of_its_plan() -> None:
+    (finding,) = told("index_trial", "trial", **TRIED)
+    assert (finding.id, finding.covers) == ("missing_index@loans(member_id)", ("q:1", "q:2", "app/a.py:12"))
+    assert finding.share == pytest.approx(0.39)
+    assert "adds 0.010 ms to the workload's own writes" in finding.claim
+    for nothing in ({"spread_ms": 3.0}, {"saved_share": 0.1}, {"share": 0.01}):
+        assert told("index_trial", "trial", **{**TRIED, **nothing}) == []
+
+
+def test_idle_indexes_are_findings_of_their_own() -> None:
+    (double,) = told("schema", "duplicate", table="loans", index="ix_a", columns="a", covered_by="ix_ab")
+    (idle,) = told("schema", "unused", table="loans", index="ix_c", columns="c")
+    assert (double.id, idle.id) == ("duplicate_index@ix_a", "unused_index@ix_c")
+    assert told("schema", "unindexed_key", table="loans", columns="a", refers_to="members", rows=9) == []
