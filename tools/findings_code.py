@@ -18,8 +18,8 @@ LAG_MS = 50.0
 """P95 of the event loop's lag from which on other requests feel it."""
 POOL_WAIT_SHARE = 0.10
 OPENS_PER_REQUEST = 0.5
-STAY_KB = 1.0
-"""Kilobytes a request that stay: less is what caches and counters keep."""
+STAY_KB = 4.0
+"""Kilobytes a request that stay over seconds of requests: less is what caches keep while they fill up."""
 STAY_SHARE = 0.3
 """A call site is named with a leak from this share of what stays."""
 
@@ -102,7 +102,9 @@ def find_leaking_site(item: Evidence) -> Iterator[Finding]:
     total = number(item.facts, "stays_kb_per_request")
     for row in unpack_rows(item.facts, "stays"):
         kb = number(row, "kb")
-        if total < STAY_KB or kb < STAY_SHARE * total:
+        # What no line of the target's allocates is named by the library's file.
+        foreign = text(row, "site").startswith(("<", "/"))
+        if foreign or total < STAY_KB or kb < STAY_SHARE * total:
             continue
         claim = f"{text(row, 'site')} allocates {kb:.1f} kB a request that stays, of {total:.1f} kB that do"
         # The same place as the leak that the memory's slope shows: one finding, with the line.

@@ -4,7 +4,7 @@ from perfcrew.records.survey import Survey
 from perfcrew.report.figures import name_kind, show_seconds
 from perfcrew.report.markdown import escape
 from perfcrew.report.survey_terminal import describe_place
-from perfcrew.report.survey_views import Table, headlines, metric_rows, tables
+from perfcrew.report.survey_views import Table, doubts, headlines, metric_rows, tables
 
 
 def render_survey(survey: Survey) -> str:
@@ -29,8 +29,9 @@ def render_survey(survey: Survey) -> str:
         lines += ["", *render_table(table)]
     header = ("metric", "id", "value", "spread", "samples", "computed by")
     lines += ["", *render_table(Table("Every figure", header, tuple(metric_rows(survey)), 2))]
-    if survey.notes:
-        lines += ["", "## Notes", "", *(f"- {escape(note.splitlines()[0])}" for note in survey.notes)]
+    notes = (*doubts(survey), *survey.notes)
+    if notes:
+        lines += ["", "## Notes", "", *(f"- {escape(note.splitlines()[0])}" for note in notes)]
     machine = ", ".join(f"{name} {value}" for name, value in survey.environment.items())
     lines += ["", f"Measured in {show_seconds(survey.seconds)} on {escape(machine)}."]
     return "\n".join(lines) + "\n"
@@ -39,6 +40,11 @@ def render_survey(survey: Survey) -> str:
 def render_table(table: Table) -> list[str]:
     """A table's lines, its heading first."""
     rule = [" --- " if number < table.figures else " ---: " for number in range(len(table.header))]
-    lines = [f"## {escape(table.title)}", "", f"| {' | '.join(table.header)} |", f"|{'|'.join(rule)}|"]
+    lines = [
+        f"## {escape(table.title)}",
+        "",
+        f"| {' | '.join(escape(name) for name in table.header)} |",
+        f"|{'|'.join(rule)}|",
+    ]
     lines += [f"| {' | '.join(escape(cell) for cell in row)} |" for row in table.rows]
     return [*lines, *(["", escape(table.note)] if table.note else [])]

@@ -12,11 +12,11 @@ from perfcrew.report.figures import name_metric, show_bytes, show_figure, show_n
 MOST_ROWS = 8
 _LOAD = (
     ("P50", "http.p50_ms"), ("P95", "http.p95_ms"), ("P99", "http.p99_ms"), ("rate", "http.rps"),
-    ("errors", "http.error_rate"), ("wall time", "command.seconds"), ("CPU/request", "cpu.ms_per_request"),
-    ("queries/request", "db.queries_per_request"), ("bytes/response", "http.bytes_per_response"),
-    ("peak memory", "memory.peak_mb"),
+    ("errors", "http.error_rate"), ("wall\ntime", "command.seconds"), ("CPU a\nrequest", "cpu.ms_per_request"),
+    ("queries a\nrequest", "db.queries_per_request"), ("bytes a\nresponse", "http.bytes_per_response"),
+    ("peak\nmemory", "memory.peak_mb"),
 )  # fmt: skip
-_SHORT = {metric: title for title, metric in _LOAD} | {
+_SHORT = {metric: " ".join(title.split()) for title, metric in _LOAD} | {
     "http.p90_ms": "P90", "http.mean_ms": "mean", "http.max_ms": "longest", "cpu.utilisation": "CPU of its cores",
     "start.seconds": "time until ready", "http.rps": "requests",
 }  # fmt: skip
@@ -25,7 +25,10 @@ _TABLED = frozenset(metric for _, metric in _LOAD)
 
 @dataclass(frozen=True)
 class Table:
-    """What a reader sees of one subject. Columns from `figures` on are figures, aligned to the right."""
+    """What a reader sees of one subject. Columns from `figures` on are figures, aligned to the right.
+
+    A line break in a header is one where space is scarce.
+    """
 
     title: str
     header: tuple[str, ...]
@@ -88,7 +91,9 @@ def _time(survey: Survey, workload: str) -> str:
 def _memory(survey: Survey) -> str:
     parts = []
     for item in of_kind(survey, "memory"):
-        grown = "grows with the requests served" if item.facts.get("leak") == 1 else "no leak seen"
+        verdict = {1: "grows with the requests served", 0: "no leak seen"}
+        grown = verdict.get(int(number(item.facts, "leak")), "") if item.facts.get("leak") is not None else ""
+        grown = grown or "can't tell whether it leaks"
         parts.append(f"peak {show_number(round(number(item.facts, 'peak_mb'), 1))} MB under {_workload(item)}, {grown}")
     return "; ".join(parts)
 
@@ -151,7 +156,7 @@ def _endpoints(survey: Survey) -> Table:
         for item in of_kind(survey, "queries")
         for row in _ranked(unpack_rows(item.facts, "endpoint"), "share")
     ]  # fmt: skip
-    header = ("endpoint", "workload", "of its time", "a request", "queries", "in the database", "of its time")
+    header = ("endpoint", "workload", "of its\ntime", "a\nrequest", "queries", "in the\ndatabase", "of its\ntime")
     return Table("Endpoints, by their share of the workload's time", header, tuple(rows), 2,
                  "Traced one request at a time: shares and counts, not latencies under load.")  # fmt: skip
 
@@ -167,7 +172,7 @@ def _statements(survey: Survey) -> Table:
         )
         for row in ranked
     ]  # fmt: skip
-    header = ("query", "statement", "endpoint", "from", "calls", "in the driver", "of the time")
+    header = ("query", "statement", "endpoint", "from", "calls", "in the\ndriver", "of the\ntime")
     return Table("Queries, by their share of the time with the gaps between their calls", header, tuple(rows), 4)
 
 
@@ -180,7 +185,7 @@ def _functions(survey: Survey) -> Table:
         for item in of_kind(survey, "cpu")
         for row in _ranked(unpack_rows(item.facts, "hot"), "time_share")
     ]  # fmt: skip
-    header = ("function", "where", "own CPU", "with callees", "a request", "of the time")
+    header = ("function", "where", "own\nCPU", "with\ncallees", "a\nrequest", "of the\ntime")
     return Table("Functions, by the CPU time that they take themselves", header, tuple(rows), 2)
 
 
@@ -193,7 +198,7 @@ def _responses(survey: Survey) -> Table:
         for item in of_kind(survey, "payload")
         for row in _ranked(unpack_rows(item.facts, "response"), "wire")
     ]  # fmt: skip
-    header = ("endpoint", "encoding", "cache-control", "decoded", "on the wire", "gzip would make")
+    header = ("endpoint", "encoding", "cache-control", "decoded", "on the\nwire", "with\ngzip")
     return Table("Responses, by bytes on the wire", header, tuple(rows), 3)
 
 
