@@ -14,7 +14,7 @@ APPS = Path(__file__).parents[1] / "apps"
 
 
 @pytest.mark.app
-@pytest.mark.parametrize(("name", "least"), [("library", 20), ("healthy", 4)])
+@pytest.mark.parametrize(("name", "least"), [("library", 20), ("healthy", 4), ("page", 5)])
 async def test_own_tests_pass(name: str, least: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-W", "ignore", f"--basetemp={tmp_path / 'base'}"]
     finished = await run(command, cwd=APPS / name, environment={"PYTHONDONTWRITEBYTECODE": "1"}, timeout=120)
@@ -32,12 +32,12 @@ async def test_the_clinics_own_tests_pass(tmp_path: Path) -> None:
     assert int(finished.err.split("Ran ")[1].split()[0]) >= 15
 
 
-@pytest.mark.parametrize("name", ["library", "healthy", "clinic", "orders"])
+@pytest.mark.parametrize("name", ["library", "healthy", "clinic", "orders", "page"])
 def test_description_is_without_mistakes(name: str) -> None:
     target, path = load_target(APPS / name, None)
     assert target.target.name == name
     assert path == APPS / name / "perfcrew.toml"
-    assert all(workload.held_out is not None for workload in target.workload)
+    assert all(workload.held_out is not None for workload in target.workload if workload.kind != "page")
 
 
 def test_the_shops_lock_names_no_registry() -> None:

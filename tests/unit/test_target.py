@@ -102,7 +102,58 @@ def edit(old: str, new: str) -> str:
     return GOOD.replace(old, new, 1)
 
 
+PAGE = """
+[[workload]]
+name = "front"
+kind = "page"
+[workload.page]
+path = "/front?id={id}"
+[[workload.page.step]]
+click = "#more"
+[workload.params]
+id = [1]
+"""
+
+
+def with_page(old: str = "", new: str = "") -> str:
+    assert old in PAGE
+    return GOOD + PAGE.replace(old, new, 1)
+
+
 MISTAKES = {
+    "page without what it is": (
+        with_page('[workload.page]\npath = "/front?id={id}"\n[[workload.page.step]]\nclick = "#more"\n'),
+        "workload 2 (front): a page workload needs [workload.page]",
+    ),
+    "page first": (
+        "[target]\nname='a'\nstart='x {port}'\n[[workload]]\nname='w'\nkind='page'\npage={}",
+        "workload w: expected an http, locust or command workload first, got a page; put one before it, such as the "
+        "page's own requests",
+    ),
+    "page with requests": (
+        with_page('kind = "page"', 'kind = "page"\nrequest = [{ path = "/" }]'),
+        "workload front, request: expected none in a page workload, got one; [workload.page] says what is loaded",
+    ),
+    "page in a workload of another kind": (
+        edit("users = 4", 'users = 4\npage = { path = "/" }'),
+        "workload items, page: expected only where kind = \"page\", got it in a workload of kind 'http'",
+    ),
+    "page without the parameter's values": (
+        with_page("id = [1]", "ids = [1]"),
+        "workload front, page, path: expected params to define 'id', got {id} without values",
+    ),
+    "page step with two actions": (
+        with_page('click = "#more"', 'click = "#more"\nfill = "#more"'),
+        "workload 2 (front), page, step 1: a step needs either `click` or `fill`, a CSS selector",
+    ),
+    "page step without text": (
+        with_page('click = "#more"', 'fill = "#more"'),
+        "workload 2 (front), page, step 1: a step with `fill` needs `text`",
+    ),
+    "unknown throttling": (
+        with_page('[[workload.page.step]]', 'throttling = "3g"\n[[workload.page.step]]'),
+        "workload 2 (front), page, throttling: expected 'mobile', 'desktop' or 'none', got \"3g\"",
+    ),
     "unknown key": (
         edit("users = 4", "user = 4"),
         "workload 1 (items), user: no such key; did you mean 'users'?",
@@ -131,8 +182,8 @@ MISTAKES = {
         "workload 1 (items), users: expected greater than or equal to 1, got 0",
     ),
     "bad choice": (
-        edit('engine = "sqlite"', 'engine = "mysql"'),
-        "database, engine: expected 'sqlite' or 'postgresql', got \"mysql\"",
+        edit('engine = "sqlite"', 'engine = "oracle"'),
+        "database, engine: expected 'sqlite', 'postgresql' or 'mysql', got \"oracle\"",
     ),
     "bad path": (
         edit('path = "/items/{id}"', 'path = "items/{id}"'),
@@ -268,6 +319,13 @@ def test_all_mistakes_of_a_file_are_told_at_once(repo: Path) -> None:
     text = edit("users = 4", "user = 4").replace("expect = [200, 201]", "expext = [200]")
     assert len(load(repo, text)) == 2
     assert len(load(repo, edit("{port}", "{prot}").replace('"http.p95_ms"', '"x"'))) == 2
+
+
+def test_a_page_needs_no_held_out_variant(repo: Path) -> None:
+    (repo / "perfcrew.toml").write_text(with_page())
+    target, _ = load_target(repo, None)
+    assert target.workload[-1].page is not None and target.workload[-1].page.step[0].click == "#more"
+    assert not any(line.startswith("workload front") for line in find_warnings(target))
 
 
 def test_where_there_is_no_description(repo: Path) -> None:

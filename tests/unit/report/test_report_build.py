@@ -8,10 +8,12 @@ from report_material import HEAD, finish_run, simulate_duel
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.duel_stats import duel_effects
-from perfcrew.records.evidence import Check
+from perfcrew.records.evidence import Check, Measurement
+from perfcrew.records.metrics import METRICS
 from perfcrew.records.report import CriterionRow, PhaseRow, Report
 from perfcrew.records.work import Change, Criterion
 from perfcrew.report.build import Comparison, Material, build_report, seal_report
+from perfcrew.report.criteria import judge_criteria
 from perfcrew.report.timeline import busy_seconds, place_phases, saved_seconds
 from perfcrew.verdict import decide
 
@@ -192,3 +194,36 @@ def test_parallel_phases_save_what_they_overlap(artifacts: Artifacts) -> None:
 def test_the_run_is_named(report: Report) -> None:
     assert (report.target, report.head_commit, report.branch) == ("dashboard", HEAD, "perfcrew/r-0001")
     assert report.workloads == {"dashboard": "http"}
+
+
+@pytest.mark.parametrize(
+    ("values", "met", "detail"),
+    [
+        ({"page.lcp_ms": 2400.0, "page.cls": 0.05, "page.inp_ms": 120.0}, True, "front: INP 120 ms (good)"),
+        ({"page.lcp_ms": 2600.0, "page.cls": 0.05}, False, "front: LCP 2,600 ms (needs improvement)"),
+        ({"page.lcp_ms": 2400.0, "page.cls": 0.3, "page.inp_ms": 120.0}, False, "front: CLS 0.300 (poor)"),
+        ({"page.lcp_ms": 2400.0, "page.cls": 0.05}, None, "front: INP not measured"),
+        ({}, None, "front: LCP not measured"),
+    ],
+)
+def test_core_web_vitals_of_a_page(
+    artifacts: Artifacts, values: dict[str, float], met: bool | None, detail: str
+) -> None:
+    known = build_report(finish_run(artifacts))
+    samples = artifacts.put_json({"values": {name: [value] for name, value in values.items()}})
+    measured = tuple(
+        Measurement(
+            id=f"{name}@front/candidate", metric=name, unit=METRICS[name].unit, better="lower", workload="front",
+            arm="candidate", commit=HEAD, value=value, count=1, method=f"median:/values/{name}", samples=samples,
+            instrument="x", environment="test",
+        )
+        for name, value in values.items()
+    )  # fmt: skip
+    more = {"workloads": {**known.workloads, "front": "page"}, "measurements": (*known.measurements, *measured)}
+    row = find(judge_criteria(known.model_copy(update=more)), "all Core Web Vitals")
+    assert row.met is met and detail in row.detail
+
+
+def test_core_web_vitals_without_a_page(report: Report) -> None:
+    row = find(report.criteria, "all Core Web Vitals")
+    assert row.met is None and row.detail == "the target describes no page workload"
