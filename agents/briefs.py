@@ -38,7 +38,8 @@ def show_target(target: Target) -> str:
         lines.append(f"Database: {target.database.engine}; migrations run by: {target.database.migrate or '(none)'}")
     if target.goal:
         lines.append("Goals: " + "; ".join(show_criterion(goal) for goal in target.goal))
-    lines.append("Protected, not to be changed: " + ", ".join((*target.protected, *target.target.setup_inputs)))
+    protected = (*target.protected, *target.target.setup_inputs, *target.locustfiles)
+    lines.append("Protected, not to be changed: " + ", ".join(protected))
     return "\n".join(lines)
 
 
@@ -51,7 +52,11 @@ def _show_workload(workload: Workload) -> str:
         )
         throttled = f"throttled as {workload.page.throttling}"
         return f"Workload {workload.name}: page {workload.page.path} in a browser, {throttled}; {steps or 'no steps'}"
+    if workload.kind == "locust":
+        return f"Workload {workload.name}: {workload.users} users of {workload.locustfile}, run by Locust"
     requests = ", ".join(f"{request.method} {request.path}" for request in workload.request)
+    if workload.rate is not None:
+        return f"Workload {workload.name}: {workload.rate:g} requests a second by timetable: {requests}"
     return f"Workload {workload.name}: {workload.users} users, think time {workload.think_s} s: {requests}"
 
 

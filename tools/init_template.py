@@ -26,6 +26,7 @@ _NO_ROUTE = """
 # The first workload is the one that decides.
 name = "main"
 users = 4             # at once; each sends its next request when it has the answer
+# rate = 50           # instead of users: requests a second, whether or not earlier ones were answered
 
 [[workload.request]]
 path = "/"            # complete this: a request that is slow

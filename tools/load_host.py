@@ -28,7 +28,9 @@ def read_address(text: str) -> tuple[str, int]:
     return match[1].strip("[]"), int(match[2] or PORT)
 
 
-async def lend_host(address: str, tell: Callable[[str], None], *, tests: int | None = None) -> None:
+async def lend_host(
+    address: str, tell: Callable[[str], None], *, modules: Path | None = None, tests: int | None = None
+) -> None:
     """Send load whenever the machine at an address measures, until cancelled.
 
     Its Locust master sends the locustfiles, so that nothing but Locust is needed here; each measurement begins a master
@@ -37,6 +39,8 @@ async def lend_host(address: str, tell: Callable[[str], None], *, tests: int | N
     Args:
         address: HOST or HOST:PORT of the machine that measures, as in its PERFCREW_LOAD_WORKERS.
         tell: gets a line where something is worth saying.
+        modules: folder with the modules that the locustfile imports, else the working directory; Locust sends the
+            locustfile alone.
         tests: end after so many; None for no end.
 
     Raises:
@@ -52,7 +56,7 @@ async def lend_host(address: str, tell: Callable[[str], None], *, tests: int | N
             worker = await process.start(
                 [sys.executable, "-I", "-m", "locust", "-f", "-", "--worker", "--master-host", host,
                  "--master-port", str(port)],
-                cwd=folder, log=folder / "log",
+                cwd=modules or Path.cwd(), log=folder / "log",
                 environment={"PATH": os.defpath, "HOME": name, "TMPDIR": str(folder / "tmp")},
             )  # fmt: skip
             try:

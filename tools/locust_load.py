@@ -41,6 +41,9 @@ PORT = 5557
 _GRACE_S = 3.0
 """A master takes leave of its workers, so that they wait for the next one at once."""
 
+READY_S = 60.0
+"""How long workers on other hosts may take to connect."""
+
 WARM_UP_S = 1.0
 DRAIN_S = 10.0
 _LOCUST_S = 200.0
@@ -115,7 +118,7 @@ class LocustLoader:
             "url": self.workers.reach(arm.url) if self.workers else arm.url, "users": users, "rate": rate,
             "spawn_rate": self.workload.spawn_rate, "seconds": seconds, "seed": seed, "think_s": self.workload.think_s,
             "requests": [request.model_dump(mode="json", by_alias=True) for request in requests], "params": params,
-            "timeout_s": TIMEOUT_S, "drain_s": DRAIN_S,
+            "timeout_s": TIMEOUT_S, "drain_s": DRAIN_S, "ready_s": READY_S,
         }  # fmt: skip
         return to_round(await self.channel.ask(job, seconds + DRAIN_S + _LOCUST_S))
 
@@ -134,7 +137,8 @@ async def open_locust(
     with tempfile.TemporaryDirectory(prefix="perfcrew-") as name:
         folder = Path(name)
         checkout = None
-        files = [_send_along(folder, "locust_samples")]
+        # Where Locust runs in one process, that process has imported it already: twice would count twice.
+        files = [_send_along(folder, "locust_samples")] if workers else []
         if workload.kind == "locust":
             checkout = await worktree_of(workspace, workspace.base_commit)
             path = checkout / str(workload.locustfile)

@@ -15,7 +15,7 @@ def load_worker(address: str) -> int:
     """Lend this host's cores to the load of another that measures.
 
     HOST is that machine, as in its PERFCREW_LOAD_WORKERS. It sends what is to be run here, so only lend to a machine
-    that you trust. Ends with Ctrl-C.
+    that you trust. If a locustfile imports modules of yours, call this in their folder. Ends with Ctrl-C.
     """
     from tools.load_host import lend_host
 
