@@ -10,8 +10,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 OUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 KINDS = click.Choice(
     [
-        "start", "load", "queries", "cpu", "memory", "payload", "loop", "pool", "round_trips", "allocations", "heap",
-        "capacity", "vitals", "page", "bundle", "lighthouse", "explain",
+        "start", "load", "queries", "cpu", "memory", "payload", "loop", "pool", "round_trips", "index_trial", "schema",
+        "allocations", "heap", "capacity", "vitals", "page", "bundle", "lighthouse", "explain",
     ]
 )  # fmt: skip
 """As `graphs.measuring.KINDS`, by test; importing that would cost the help its speed."""

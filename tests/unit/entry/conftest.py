@@ -1,11 +1,15 @@
 """Fixtures for the ways in: a home of their own, a described application, an engine that finishes at once."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from fake_engine import FakeEngine
 
 from perfcrew.entry import batches, orders, recipes
+
+# What a survey is made of is shared with the tests of its renderings.
+sys.path.append(str(Path(__file__).parents[1] / "report"))
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from evals.replay import Grade
 from graphs.engine import RunOptions
 from graphs.runs import list_runs
 from graphs.session import Done, Order
-from perfcrew.entry import grading, orders
+from perfcrew.entry import doctor, grading, orders
 from perfcrew.entry.cli import start
 from perfcrew.records.evidence import Check
 from perfcrew.records.report import Report
 from perfcrew.settings import Settings
+from tools.readiness import Readiness
 
 Said = pytest.CaptureFixture[str]
 
@@ -141,18 +142,40 @@ def test_eval_grades_each_case(home: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert "two: failed\n  ✗ outcome" in captured.err
 
 
-def test_doctor_names_every_instrument(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+def test_doctor_tells_of_models_without_their_keys(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
+    monkeypatch.setattr(doctor, "try_all", found_all)
     assert start(["doctor"]) == 0
     said = capsys.readouterr().out
-    for name in ("python", "git", "uv", "py-spy", "bubblewrap", "postgresql", "node", "chromium", "home"):
-        assert f" {name} " in said
-    assert "✓ openai      key set" in said
-    assert "– anthropic   no key: set ANTHROPIC_API_KEY" in said
+    assert "✓ git                 git version 2.40 (source and branches)" in said
+    assert "– lighthouse          lighthouse is not installed: npm install" in said
+    assert "✓ openai              key set" in said
+    assert "– anthropic           no key: set ANTHROPIC_API_KEY" in said
     assert "sk-hidden" not in said
 
 
+def test_doctor_as_json(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    monkeypatch.setattr(doctor, "try_all", found_all)
+    assert start(["doctor", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == ["git", "lighthouse", "anthropic", "openai"]
+    assert rows[0] == {
+        "name": "git", "ready": True, "purpose": "source and branches", "detail": "git version 2.40", "needed": True,
+    }  # fmt: skip
+
+
 def test_doctor_fails_without_what_is_needed(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
-    monkeypatch.setenv("PATH", str(home))
+    async def found_none(_: Path, __: object) -> list[Readiness]:
+        return [GIT.model_copy(update={"ready": False, "detail": "missing: apt install git"})]
+
+    monkeypatch.setattr(doctor, "try_all", found_none)
     assert start(["doctor"]) == 1
-    assert "✗ git         missing (source and branches): apt install git" in capsys.readouterr().out
+    assert "✗ git                 missing: apt install git" in capsys.readouterr().out
+
+
+GIT = Readiness(name="git", ready=True, purpose="source and branches", detail="git version 2.40", needed=True)
+
+
+async def found_all(_: Path, __: object) -> list[Readiness]:
+    missing = "lighthouse is not installed: npm install --global lighthouse"
+    return [GIT, Readiness(name="lighthouse", ready=False, purpose="audits", detail=missing)]
