@@ -40,6 +40,10 @@ GUARDS = (
 GUARDED = "guard of {}"
 """Name of the check that other workloads give: see `guard_checks`."""
 
+_SPOILING = tuple(metric for metric in DECISIVE if metric != "memory.allocations_per_request")
+"""Deciding metrics that no win on another one makes up for, unless it is the one aimed at. More allocations matter by
+the time and the memory that they take, which are measured."""
+
 _SHARES = ("http.error_rate", "cpu.utilisation")
 _TYPICAL = ("http.p50_ms", "command.seconds")
 
@@ -139,7 +143,7 @@ def _won(effects: Sequence[Effect], aim: str | None) -> list[Effect]:
     others = [effect for effect in improved if effect.metric in DECISIVE and effect.metric != aim]
     if reached:
         return reached + others
-    if any(effect.metric in DECISIVE and effect.outcome == "regressed" for effect in effects):
+    if any(effect.metric in _SPOILING and effect.outcome == "regressed" for effect in effects):
         return []
     return others
 

@@ -122,7 +122,9 @@ class _Bout:
         before = asked.round_s
         if asked.workload.kind != "command":
             # The warm-up has fewer users and opens connections, so what it says of the rate is a lower bound.
-            asked.round_s = self.protocol.round_for(min(cell["requests"] / cell["seconds"] for cell in asked.raw["cells"]))
+            asked.round_s = self.protocol.round_for(
+                min(cell["requests"] / cell["seconds"] for cell in asked.raw["cells"])
+            )
         pair_s -= 2 * max(before - asked.round_s, 0.0)
         if asked is self.asked[0]:
             asked.rounds = self.protocol.rounds_for(pair_s)

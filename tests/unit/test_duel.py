@@ -9,12 +9,12 @@ import pytest
 from small_server import Answer, SmallArm, serve
 from target_repo import PYTHON, make_workspace
 
-from perfcrew.duel_stats import duel_effects, noise_floors
+from perfcrew.duel_stats import beside_effects, duel_effects
 from perfcrew.errors import InstrumentError
 from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
 from tools import generator, git
-from tools.duel import QUICK, Duel, Protocol, run_duel
+from tools.duel import QUICK, Duel, Protocol, floors_of, run_duel
 from tools.load import measure_load
 from tools.workspace import Workspace
 
@@ -136,9 +136,60 @@ async def test_floors_travel_in_the_raw_file(workspace: Workspace) -> None:
 
 async def test_noise_of_equal_arms_gives_floors(workspace: Workspace) -> None:
     outcome = await duel(workspace, Stable(), candidate=BASE)
-    floors = noise_floors(workspace.artifacts.get_json(outcome.samples))
+    floors = floors_of(workspace, outcome)
+    assert floors_of(workspace, None) == {}
     assert floors["cpu.ms_per_request"] == pytest.approx(0.01)
     assert next(effect for effect in outcome.effects if effect.metric == "db.queries_per_request").ratio == 1
+
+
+WRITING = Workload.model_validate(
+    {"name": "writing", "users": 2, "request": [{"path": "/r"}, {"path": "/w", "method": "POST", "json": {}}]}
+)
+
+
+async def test_other_workloads_are_watched_in_the_same_starts(workspace: Workspace) -> None:
+    stable = Stable(base=2.0, candidate=1.0)
+    protocol = FAST.model_copy(update={"beside_s": 0.1})
+    outcome = await duel(workspace, stable, protocol=protocol, beside=(WRITING,))
+    assert stable.together == 2
+    assert {effect.workload for effect in outcome.beside} == {"writing"}
+    assert {effect.metric for effect in outcome.beside} == {"http.p99_ms", "http.writes_per_s", "http.error_rate"}
+    raw = workspace.artifacts.get_json(outcome.samples)
+    assert beside_effects(raw) == outcome.beside and duel_effects(raw) == outcome.effects
+    other = raw["beside"]["writing"]
+    assert {cell["start"] for cell in other["cells"]} == {cell["start"] for cell in raw["cells"]}
+    assert 0 < sum(cell["writes"] for cell in other["cells"]) < sum(cell["requests"] for cell in other["cells"])
+    assert sum(cell["writes"] for cell in raw["cells"]) == 0
+    for measurement in outcome.measurements:
+        assert recompute(measurement.method, raw) == measurement.value
+    assert len({measurement.id for measurement in outcome.measurements}) == len(outcome.measurements)
+    assert "guard of writing: " in outcome.digest
+
+
+async def test_rounds_are_long_enough_for_percentiles_and_no_longer(workspace: Workspace) -> None:
+    protocol = QUICK.model_copy(update={"round_s": 0.02, "longest_s": 0.3})
+    assert [protocol.round_for(rate) for rate in (0.0, 1e6, 480.0, 1.0)] == pytest.approx([0.02, 0.02, 0.1, 0.3])
+    assert protocol.for_family(4).alpha == pytest.approx(QUICK.alpha / 4)
+    outcome = await duel(workspace, Stable(), protocol=FAST.model_copy(update={"samples": 10_000, "longest_s": 0.2}))
+    cells = workspace.artifacts.get_json(outcome.samples)["cells"]
+    assert min(cell["seconds"] for cell in cells) >= 0.19
+
+
+async def test_memory_is_not_read_after_each_short_round(workspace: Workspace) -> None:
+    many = FAST.model_copy(update={"min_rounds": 6, "max_rounds": 6})
+    outcome = await duel(workspace, Stable(), protocol=many)
+    cells = workspace.artifacts.get_json(outcome.samples)["cells"]
+    assert {cell["round"] for cell in cells if "uss_mb" in cell} == {0, 4, 5}
+
+
+async def test_a_generator_that_was_the_bottleneck_makes_latencies_doubtful(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator.Round, "faults", property(lambda seen: ("it used its whole core",)))
+    outcome = await duel(workspace, Stable())
+    doubts = {measurement.metric: measurement.doubt for measurement in outcome.measurements}
+    assert "it used its whole core" in doubts["http.p95_ms"] and not doubts["cpu.ms_per_request"]
+    assert "\ndoubtful: in " in outcome.digest
 
 
 async def test_a_candidate_that_fails_from_the_start_is_refused(workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfcrew.duel_stats import DECISIVE_TIMED, duel_effects, is_clear, look_alpha, noise_floors
+from perfcrew.duel_stats import DECISIVE_TIMED, beside_effects, duel_effects, is_clear, look_alpha, noise_floors
 from perfcrew.records.evidence import Effect
 from perfcrew.records.metrics import METRICS
 from perfcrew.stats import recompute
@@ -89,9 +89,10 @@ def share_improved(protocol: Protocol, speedup: float, runs: int, metrics: tuple
     return found / runs
 
 
+@pytest.mark.parametrize("seed", [11, 12, 13])
 @pytest.mark.parametrize("protocol", [QUICK, FULL], ids=["quick", "full"])
-def test_equal_arms_are_called_improved_in_at_most_1_of_100(protocol: Protocol) -> None:
-    assert share_improved(protocol, 1.0, 500, DECISIVE_TIMED["http"], seed=11) <= 0.01
+def test_equal_arms_are_called_improved_in_at_most_1_of_100(protocol: Protocol, seed: int) -> None:
+    assert share_improved(protocol, 1.0, 500, DECISIVE_TIMED["http"], seed=seed) <= 0.01
 
 
 @pytest.mark.parametrize(
@@ -237,6 +238,52 @@ def test_memory_counts_beyond_a_tenth_and_five_megabytes(after: float, outcome: 
         if cell["arm"] == "candidate":
             cell["uss_mb"] = after
     assert outcomes(duel_effects(duel))["memory.peak_mb"] == outcome
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(0.97, "no_significant_change"), (0.8, "regressed")])
+def test_fewer_writes_a_second_break_a_guard(factor: float, outcome: str) -> None:
+    duel = still()
+    assert "http.writes_per_s" not in outcomes(duel_effects(duel))
+    for cell in duel["cells"]:
+        cell["writes"] = 100 * factor if cell["arm"] == "candidate" else 100
+    assert outcomes(duel_effects(duel))["http.writes_per_s"] == outcome
+
+
+@pytest.mark.parametrize(("after", "outcome"), [(5.3, "no_significant_change"), (6.5, "regressed"), (3.0, "improved")])
+def test_the_tail_of_another_workload_is_judged_beside(after: float, outcome: str) -> None:
+    duel = still()
+    other = still() | {"workload": "browse"}
+    for cell in other["cells"]:
+        if cell["arm"] == "candidate":
+            cell["latency_ms"] = [after] * 50
+    duel["beside"] = {"browse": other, "third": still() | {"workload": "third"}}
+    effects = beside_effects(json.loads(json.dumps(duel)))
+    assert [(effect.workload, effect.metric) for effect in effects] == [
+        ("browse", "http.p99_ms"), ("browse", "http.error_rate"), ("third", "http.p99_ms"), ("third", "http.error_rate")
+    ]  # fmt: skip
+    assert effects[0].outcome == outcome and effects[2].outcome == "no_significant_change"
+    for each in effects:
+        assert recompute(f"duel:{each.workload}:candidate/{each.metric}", duel) == each.candidate
+    # They share 5 % among all that are judged, those without writes included.
+    assert {effect.confidence for effect in effects} == {round(1 - 0.05 / 6, 6)}
+    assert beside_effects(still()) == ()
+
+
+def test_what_matters_can_differ_by_metric() -> None:
+    duel = still()
+    for cell in duel["cells"]:
+        cell["cpu_s"] *= 1 + 0.01 * ((cell["start"] + (cell["arm"] == "base")) % 2)
+    assert outcomes(duel_effects(duel))["cpu.ms_per_request"] != "improved"
+    wide = duel_effects(duel | {"protocol": duel["protocol"] | {"matter": 10.0}})
+    assert outcomes(wide)["cpu.ms_per_request"] == "no_significant_change"
+    strict = {**duel["protocol"], "matter": 10.0, "matters": {"cpu.ms_per_request": 0.01}}
+    assert outcomes(duel_effects(duel | {"protocol": strict}))["cpu.ms_per_request"] == "underpowered"
+
+
+def test_a_locustfile_is_judged_as_requests_are() -> None:
+    duel = still()
+    duel["protocol"]["kind"] = "locust"
+    assert "http.p95_ms" in outcomes(duel_effects(duel))
 
 
 def test_commands_are_judged_by_wall_time_and_cpu() -> None:

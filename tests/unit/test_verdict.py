@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from perfcrew.records.evidence import Check, Effect, Verdict
 from perfcrew.records.metrics import METRICS
-from perfcrew.verdict import DECISIVE, GUARDS, decide, describe, run_outcome
+from perfcrew.verdict import DECISIVE, GUARDS, decide, describe, guard_checks, run_outcome
 
 P50, P95, CPU = "http.p50_ms", "http.p95_ms", "cpu.ms_per_request"
 QUERIES, BYTES, ERRORS, MEMORY = (
@@ -16,6 +16,7 @@ QUERIES, BYTES, ERRORS, MEMORY = (
     "http.error_rate",
     "memory.peak_mb",
 )
+ALLOCATIONS, WRITES, START = "memory.allocations_per_request", "http.writes_per_s", "start.seconds"
 RATIOS = {"improved": 2.0, "regressed": 0.5, "no_significant_change": 1.0, "underpowered": 1.0}
 PASSED = Check(name="tests", passed=True)
 FAILED = Check(name="behaviour", passed=False, detail="GET /x differs at /total")
@@ -33,6 +34,7 @@ def effect(metric: str, outcome: str) -> Effect:
 
 def effects(**outcomes: str) -> tuple[Effect, ...]:
     names = {"p50": P50, "p95": P95, "cpu": CPU, "queries": QUERIES, "bytes": BYTES, "errors": ERRORS, "memory": MEMORY}
+    names |= {"allocations": ALLOCATIONS, "writes": WRITES, "start": START}
     said = {"p50": "no_significant_change", "p95": "underpowered", "cpu": "no_significant_change", **outcomes}
     return tuple(effect(names[short], outcome) for short, outcome in said.items())
 
@@ -56,6 +58,12 @@ def effects(**outcomes: str) -> tuple[Effect, ...]:
         (effects(p50="improved", p95="improved", errors="regressed"), P95, "regressed"),
         (effects(p50="improved", memory="regressed"), P50, "regressed"),
         (effects(p50="improved", queries="regressed"), P50, "regressed"),
+        (effects(allocations="improved"), None, "improved"),
+        (effects(p50="underpowered", allocations="improved"), ALLOCATIONS, "improved"),
+        (effects(p50="improved", allocations="regressed"), None, "improved"),
+        (effects(allocations="regressed"), None, "regressed"),
+        (effects(p50="improved", writes="regressed"), P50, "regressed"),
+        (effects(p50="improved", start="regressed"), P50, "regressed"),
         (effects(errors="improved"), None, "no_significant_change"),
         (effects(errors="improved"), ERRORS, "improved"),
         ((), None, "underpowered"),
@@ -71,6 +79,22 @@ def test_a_failed_check_rejects_but_does_not_change_what_was_measured() -> None:
     verdict = decide(effects(p50="improved"), [PASSED, FAILED])
     assert (verdict.outcome, verdict.accepted) == ("improved", False)
     assert "behaviour failed (GET /x differs at /total)" in verdict.reason
+
+
+def test_too_noisy_to_tell_is_not_no_effect() -> None:
+    noisy, still = decide(effects(p50="underpowered"), []), decide(effects(), [])
+    assert noisy.too_noisy and "too noisy to tell, which is not the same as no effect" in noisy.reason
+    assert not still.too_noisy and "no change beyond noise" in still.reason
+
+
+def test_other_workloads_give_a_check_each() -> None:
+    tail, errors, writes = (effect(metric, "no_significant_change") for metric in ("http.p99_ms", ERRORS, WRITES))
+    broken = effect("http.p99_ms", "regressed").model_copy(update={"workload": "browse"})
+    checks = {check.name: check for check in guard_checks((tail, errors, writes, broken))}
+    assert {name: check.passed for name, check in checks.items()} == {"guard of w": True, "guard of browse": False}
+    assert checks["guard of browse"].detail.startswith("worse beyond noise: response time, P99 from 100 to 200 ms")
+    assert not decide(effects(p50="improved"), tuple(checks.values())).accepted
+    assert guard_checks(()) == ()
 
 
 def test_a_trade_names_both_sides() -> None:
@@ -93,7 +117,8 @@ def test_laws(said: dict[str, str], aim: str | None, passed: bool) -> None:
         assert passed and verdict.outcome == "improved"
         assert not any(said.get(guard) == "regressed" for guard in GUARDS)
         assert any(outcome == "improved" for outcome in said.values())
-        assert said.get(aim or "") == "improved" or not any(said.get(metric) == "regressed" for metric in DECISIVE)
+        spoiling = set(DECISIVE) - {ALLOCATIONS}
+        assert said.get(aim or "") == "improved" or not any(said.get(metric) == "regressed" for metric in spoiling)
     if any(said.get(guard) == "regressed" for guard in GUARDS):
         assert verdict.outcome == "regressed"
 
