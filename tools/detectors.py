@@ -6,12 +6,12 @@ Shares are of end-to-end time as far as an instrument can tell: of the traced re
 clock for CPU. Where it can't (bytes on loopback, memory) the share is None.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.work import Finding
 from tools.facts import number, text, unpack_rows
-from tools.findings import Rule, finding_id
+from tools.findings import Rule, finding_id, line_of
 from tools.findings_code import RULES as CODE
 from tools.findings_database import RULES as DATABASE
 from tools.findings_network import RULES as NETWORK
@@ -21,13 +21,15 @@ __all__ = ["detect", "finding_id", "measured_shares"]
 
 def detect(evidence: Iterable[Evidence]) -> tuple[Finding, ...]:
     """All findings, each once, the largest share first."""
+    taken = list(evidence)
     found: dict[str, Finding] = {}
-    for item in evidence:
+    for item in taken:
         for rule in _rules(item.kind):
             for finding in rule(item):
                 known = found.get(finding.id)
                 found[finding.id] = finding if known is None else _merge(known, finding)
-    kept = _without_doubles(list(found.values()))
+    queried = {line_of(text(row, "site")) for item in taken for row in unpack_rows(item.facts, "statement")}
+    kept = [item for item in found.values() if not _is_said_elsewhere(item, found.values(), queried)]
     return tuple(sorted(kept, key=lambda finding: (-(finding.share or 0.0), finding.id)))
 
 
@@ -35,10 +37,19 @@ def _rules(kind: str) -> tuple[Rule, ...]:
     return tuple(rule for rules in (DATABASE, CODE, NETWORK) for rule in rules.get(kind, ()))
 
 
-def _without_doubles(found: list[Finding]) -> list[Finding]:
-    """Without a slow query whose cause is known: the missing index that covers it says more."""
-    explained = {name for finding in found if finding.kind == "missing_index" for name in finding.covers}
-    return [item for item in found if item.kind != "slow_query" or item.place.fingerprint not in explained]
+def _is_said_elsewhere(finding: Finding, found: Iterable[Finding], queried: Collection[str]) -> bool:
+    """Whether another finding says the same with its cause, or nothing else confirms it."""
+    seen_by = {name.partition("@")[0] for name in finding.evidence}
+    if finding.kind == "slow_query":
+        # A missing index that covers the query says more.
+        return any(item.kind == "missing_index" and finding.place.fingerprint in item.covers for item in found)
+    if finding.kind == "memory_leak":
+        # What stays for seconds may be a cache that fills up: only memory that keeps growing is a leak.
+        return seen_by == {"allocations"}
+    if finding.kind == "blocking_call" and seen_by == {"loop"}:
+        hot = {item.place.symbol for item in found if item.kind in ("cpu_hot_path", "serialisation")}
+        return f"{finding.place.path}:{finding.place.line}" in queried or finding.place.symbol in hot
+    return False
 
 
 def measured_shares(evidence: Iterable[Evidence]) -> dict[str, float]:

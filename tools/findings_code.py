@@ -18,8 +18,6 @@ LAG_MS = 50.0
 """P95 of the event loop's lag from which on other requests feel it."""
 POOL_WAIT_SHARE = 0.10
 OPENS_PER_REQUEST = 0.5
-STAY_KB = 4.0
-"""Kilobytes a request that stay over seconds of requests: less is what caches keep while they fill up."""
 STAY_SHARE = 0.3
 """A call site is named with a leak from this share of what stays."""
 
@@ -63,7 +61,11 @@ def _loop_remedy(endpoint: Row, held_ms: float) -> str:
 
 
 def find_loop_lag(item: Evidence) -> Iterator[Finding]:
-    """A loop that is late for everybody: one finding for each line of the target's that holds it."""
+    """Lines of the target's that make a loop late for everybody.
+
+    Those that wait are always worth naming. Those that compute are named unless a query or a function that other
+    evidence shows stands there: see `tools.detectors`.
+    """
     if number(item.facts, "p95_ms") < LAG_MS:
         return
     for row in unpack_rows(item.facts, "hold"):
@@ -74,9 +76,8 @@ def find_loop_lag(item: Evidence) -> Iterator[Finding]:
             f"{text(row, 'site')} holds the event loop for {number(row, 'share'):.0%} of the load's time, {state}; "
             f"it is {number(item.facts, 'p95_ms'):.0f} ms late at P95, {number(item.facts, 'max_ms'):.0f} ms at most"
         )
-        yield make_finding(
-            "blocking_call", place_of(text(row, "site")), claim, item, number(row, "share"), remedy=_hold_remedy(state)
-        )
+        place = place_of(text(row, "site"))
+        yield make_finding("blocking_call", place, claim, item, number(row, "share"), remedy=_hold_remedy(state))
 
 
 def _hold_remedy(state: str) -> str:
@@ -98,13 +99,12 @@ def find_leak(item: Evidence) -> Iterator[Finding]:
 
 
 def find_leaking_site(item: Evidence) -> Iterator[Finding]:
-    """The call site of what stays after requests, where most of it comes from one place."""
+    """The call site of most of what stays after requests. It is no leak by itself: see `tools.detectors`."""
     total = number(item.facts, "stays_kb_per_request")
     for row in unpack_rows(item.facts, "stays"):
         kb = number(row, "kb")
         # What no line of the target's allocates is named by the library's file.
-        foreign = text(row, "site").startswith(("<", "/"))
-        if foreign or total < STAY_KB or kb < STAY_SHARE * total:
+        if text(row, "site").startswith(("<", "/")) or kb < STAY_SHARE * total:
             continue
         claim = f"{text(row, 'site')} allocates {kb:.1f} kB a request that stays, of {total:.1f} kB that do"
         # The same place as the leak that the memory's slope shows: one finding, with the line.

@@ -35,7 +35,10 @@ def find_payload(item: Evidence) -> Iterator[Finding]:
             claim = (
                 f"{endpoint} gives a validator ({text(row, 'validator')}) but sends all of an unchanged answer again"
             )
-            yield make_finding("cache_miss", Place(endpoint=endpoint), claim, item, None)
+            remedy = (
+                f"answer 304 where the client's copy is current ({text(row, 'validator')}), before the work is done"
+            )
+            yield make_finding("cache_miss", Place(endpoint=endpoint), claim, item, None, remedy=remedy)
         plainly = text(row, "encoding") in ("identity", "")
         if plainly and plain >= COMPRESSIBLE_BYTES and packed <= COMPRESSED_SHARE * plain:
             claim = (

@@ -87,10 +87,6 @@ SICK: list[tuple[Evidence, dict[str, float | None]]] = [
     (evidence("pool", pool_wait_share=0.4, full_share=0.9, capacity=5), {"pool_exhausted@application": 0.4}),
     (evidence("pool", open_share=0.3, opens_per_request=1.0), {"round_trips@database connections": 0.3}),
     (evidence("loop", "hold", HOLD, p95_ms=80.0, max_ms=200.0), {"blocking_call@sleepy": 0.4}),
-    (
-        evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 18.0}, stays_kb_per_request=20.0),
-        {"memory_leak@shop": None},
-    ),
     (evidence("vitals", "vital", VITAL), {"slow_paint@shop": None}),
     (evidence("vitals", "vital", {**VITAL, "short": "CLS", "value": 0.3}), {"layout_shift@shop": None}),
     (evidence("vitals", "vital", {**VITAL, "short": "INP", "value": 600.0}), {"slow_interaction@shop": None}),
@@ -128,8 +124,7 @@ HEALTHY = [
     evidence("pool", pool_wait_share=0.02, full_share=0.1, open_share=0.5, opens_per_request=0.01),
     evidence("loop", "hold", HOLD, p95_ms=10.0, max_ms=200.0),
     evidence("loop", "hold", {**HOLD, "share": 0.01}, {**HOLD, "own": 0}, p95_ms=80.0, max_ms=200.0),
-    evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 0.1, "blocks": 1}, stays_kb_per_request=0.2),
-    evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 2.0, "blocks": 1}, stays_kb_per_request=20.0),
+    evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 18.0, "blocks": 1}, stays_kb_per_request=20.0),
     evidence("vitals", "vital", {**VITAL, "rating": "good"}, {**VITAL, "short": "FID", "retired": 1}),
     evidence("page", "unused", {"url": "/app.js", "unused": 9_000}, unused_bytes=9_000),
     evidence("page", "blocking", {"url": "/app.css", "bytes": 4_000}),
@@ -219,3 +214,21 @@ def test_the_remedy_of_a_held_loop_is_that_of_its_cause() -> None:
     assert "synchronous and takes 90 ms" in waits.remedy
     (computes,) = detect([evidence("queries", "blocked", BLOCKED)])
     assert "worker process" in computes.remedy
+
+
+def test_a_loop_held_where_a_query_or_a_hot_function_stands_is_said_once() -> None:
+    late = {"p95_ms": 80.0, "max_ms": 200.0}
+    query = evidence("queries", "statement", {**STATEMENT, "site": "app/a.py:30 sleepy"})
+    assert found(query, evidence("loop", "hold", HOLD, **late)) == {}
+    hot = evidence("cpu", "hot", {**HOT, "name": "sleepy"})
+    assert set(found(hot, evidence("loop", "hold", HOLD, **late))) == {"cpu_hot_path@sleepy"}
+    both = found(hot, evidence("loop", "hold", {**HOLD, "site": "app/b.py:1 wait", "state": "waiting"}, **late))
+    assert set(both) == {"cpu_hot_path@sleepy", "blocking_call@wait"}
+
+
+def test_neither_small_sites_nor_libraries_are_named_with_a_leak() -> None:
+    slope = evidence("memory", leak=1, growth_kb_per_request=20.0, rising_share=0.9)
+    small = {"site": "app/a.py:9 keep", "kb": 2.0, "blocks": 4}
+    library = {"site": "< lib/cache.py:3", "kb": 15.0, "blocks": 4}
+    (finding,) = detect([slope, evidence("allocations", "stays", library, small, stays_kb_per_request=20.0)])
+    assert finding.place.path is None and finding.evidence == ("memory@shop/base",)
