@@ -24,6 +24,8 @@ from perfcrew.report.terminal import safe
 
 _STYLES = {"improved": "bold green", "regressed": "bold red", "underpowered": "yellow"}
 _MARKS = {"improved": "🟢", "regressed": "🔴", "underpowered": "🟡", "no_significant_change": "⚪"}
+_WIDE = 92
+"""Columns of a terminal that has room for every column of a comparison."""
 _HEADER = ("metric", "base", "candidate", "change", "better", "interval", "outcome")
 
 
@@ -36,7 +38,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(safe(f"{comparison.target}: {_name(comparison.base)} → {_name(comparison.candidate)}", "dim"))
     for bout in comparison.bouts:
         console.print()
-        console.print(_draw(bout))
+        console.print(_draw(bout, console.width))
     for check in comparison.checks:
         mark = Text("✓ ", style="green") if check.passed else Text("✗ ", style="red")
         console.print(mark.append(safe(check.name)).append(safe(f"  {check.detail}".rstrip(), "dim")))
@@ -49,15 +51,19 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     )
 
 
-def _draw(bout: Bout) -> RichTable:
-    table = RichTable(title=f"{bout.workload}", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for number, name in enumerate(_HEADER):
+def _draw(bout: Bout, width: int) -> RichTable:
+    """The bout's effects; where the terminal is narrow the interval alone says how much better."""
+    table = RichTable(title=bout.workload, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    shown = [number for number, name in enumerate(_HEADER) if width >= _WIDE or name != "better"]
+    for number in shown:
         figure = 0 < number < len(_HEADER) - 1
+        name = "times better" if _HEADER[number] == "interval" and width < _WIDE else _HEADER[number]
         table.add_column(name, justify="right" if figure else "left", header_style="dim", no_wrap=True)
     for effect in shown_effects(bout):
-        style = _STYLES.get(effect.outcome, "")
         *cells, outcome = effect_cells(effect)
-        table.add_row(*(safe(cell) for cell in cells), Text(outcome, style=style))
+        texts = [safe(cell) for cell in cells]
+        row = [*texts, Text(outcome, style=_STYLES.get(effect.outcome, ""))]
+        table.add_row(*(row[number] for number in shown))
     return table
 
 

@@ -1,5 +1,6 @@
 """A survey as tables: one way for the terminal, Markdown and the page. Every cell is text, figures with their units."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from perfcrew.records.survey import Survey
 from perfcrew.report.figures import name_metric, show_bytes, show_figure, show_number
 
 MOST_ROWS = 8
+_SQL = 100
+_SELECTED = re.compile(r"^(SELECT(?: DISTINCT)?) (?!count\(|… )[^()]{24,}? (FROM\b)", re.IGNORECASE)
 _LOAD = (
     ("P50", "http.p50_ms"), ("P95", "http.p95_ms"), ("P99", "http.p99_ms"), ("rate", "http.rps"),
     ("errors", "http.error_rate"), ("wall\ntime", "command.seconds"), ("CPU a\nrequest", "cpu.ms_per_request"),
@@ -167,13 +170,19 @@ def _statements(survey: Survey) -> Table:
     )
     rows = [
         (
-            text(row, "id"), text(row, "sql")[:100], text(row, "endpoint"), text(row, "site"),
+            text(row, "id"), shorten_sql(text(row, "sql")), text(row, "endpoint"), text(row, "site"),
             show_number(round(number(row, "calls"), 2)), _ms(number(row, "ms")), _share(number(row, "loop_share")),
         )
         for row in ranked
     ]  # fmt: skip
     header = ("query", "statement", "endpoint", "from", "calls", "in the\ndriver", "of the\ntime")
     return Table("Queries, by their share of the time with the gaps between their calls", header, tuple(rows), 4)
+
+
+def shorten_sql(sql: str) -> str:
+    """A statement without the list of what it selects, which says least about it; at most 100 characters."""
+    short = _SELECTED.sub(r"\1 … \2", " ".join(sql.split()), count=1)
+    return short if len(short) <= _SQL else f"{short[: _SQL - 1]}…"
 
 
 def _functions(survey: Survey) -> Table:

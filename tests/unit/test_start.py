@@ -114,7 +114,10 @@ def test_a_package_elsewhere_on_the_path_is_refused(tmp_path: Path, hostile: Pat
     assert (done.returncode, "the package 'graphs'" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["demo", "-h"], ["--version"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["measure", "--help"], ["compare", "-h"], ["doctor", "-h"], ["--version"]],
+)
 def test_the_help_loads_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     code = (
         f"import sys; sys.argv[1:] = {words!r}\nfrom perfcrew.__main__ import main\ncode = main()\n"

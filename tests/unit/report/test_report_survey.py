@@ -18,7 +18,7 @@ from perfcrew.report.survey_markdown import render_survey
 from perfcrew.report.survey_seal import seal
 from perfcrew.report.survey_terminal import cut, fit_texts, print_survey, split_table
 from perfcrew.report.survey_verify import verify_survey
-from perfcrew.report.survey_views import Table, headlines
+from perfcrew.report.survey_views import Table, headlines, shorten_sql
 from tools.detectors import detect
 
 
@@ -129,3 +129,17 @@ def test_tables_share_their_width() -> None:
     parts = split_table(table, 30)
     assert [part.header for part in parts] == [("name", "text", "a"), ("name", "text", "b")]
     assert cut("abcdef", 4) == "abc…" and cut("abc", 4) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("sql", "short"),
+    [
+        ("SELECT a.id, a.name, a.title, a.place\n FROM a WHERE a.id = ?", "SELECT … FROM a WHERE a.id = ?"),
+        ("SELECT count(*) AS count FROM a", "SELECT count(*) AS count FROM a"),
+        ("SELECT id FROM a", "SELECT id FROM a"),
+        ("UPDATE a SET b = ?", "UPDATE a SET b = ?"),
+        ("DELETE FROM " + "x" * 200, "DELETE FROM " + "x" * 87 + "…"),
+    ],
+)
+def test_a_statement_is_shown_by_what_it_reads(sql: str, short: str) -> None:
+    assert shorten_sql(sql) == short

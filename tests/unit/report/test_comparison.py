@@ -1,0 +1,125 @@
+"""What a comparison comes to, its text forms, and its verification."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from perfcrew.artifacts import Artifacts
+from perfcrew.duel_stats import duel_effects
+from perfcrew.errors import VerificationError
+from perfcrew.records.base import ArtifactRef, Outcome
+from perfcrew.records.evidence import Check
+from perfcrew.records.survey import Bout, Comparison, Revision
+from perfcrew.report.comparing import conclude
+from perfcrew.report.comparison_text import print_comparison, render_comparison
+from perfcrew.report.survey_seal import seal
+from perfcrew.report.survey_verify import verify_comparison
+from perfcrew.verdict import decide
+
+PASSED, FAILED = (
+    Check(name="same answers: a", passed=True),
+    Check(name="same answers: b", passed=False, detail="GET /\nx"),
+)
+
+
+def bout(workload: str, outcome: Outcome) -> Bout:
+    ref = ArtifactRef(sha256="0", suffix=".json.gz", size=1)
+    return Bout(workload=workload, outcome=outcome, reason=f"{outcome} so.", effects=(), samples=ref)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "total"),
+    [
+        (["improved", "no_significant_change"], "improved"),
+        (["improved", "regressed"], "regressed"),
+        (["underpowered", "improved"], "improved"),
+        (["underpowered", "no_significant_change"], "underpowered"),
+        (["no_significant_change"], "no_significant_change"),
+        ([], "underpowered"),
+    ],
+)
+def test_the_worst_workload_decides(outcomes: list[Outcome], total: Outcome) -> None:
+    assert conclude([bout(f"w{i}", outcome) for i, outcome in enumerate(outcomes)], (PASSED,))[0] == total
+
+
+def test_other_answers_are_a_regression_whatever_the_speed() -> None:
+    assert conclude([bout("w", "improved")], (PASSED, FAILED)) == ("regressed", "check same answers: b failed: GET /")
+
+
+def duel(name: str, factor: float) -> dict[str, Any]:
+    """A raw duel in which the candidate takes `factor` of the base's time."""
+    cells, starts = [], []
+    for start in range(5):
+        for arm, takes in (("base", 1.0), ("candidate", factor)):
+            starts.append({"start": start, "arm": arm, "seconds": 1.0, "uss_mb": 40.0, "served": 10})
+            for number in range(2):
+                base = 100 * takes * (1 + 0.001 * (start + number))
+                cells.append(
+                    {"start": start, "arm": arm, "round": number, "order": 0 if arm == "base" else 1, "cpu_s": takes,
+                     "cores": 1, "seconds": 1.0, "latency_ms": [base + i * 0.01 for i in range(50)], "requests": 50,
+                     "errors": 0, "failures": {}, "cut": 0, "bytes": 5000, "client_cpu_s": 0.1, "uss_mb": 40.0,
+                     "served": 60 + 50 * number}
+                )  # fmt: skip
+    protocol = {"looks": [5], "shares": [1.0], "alpha": 0.04, "matter": 0.1, "kind": "http", "floors": {}}
+    counts = {arm: {"db.queries_per_request": [5.0, 5.0]} for arm in ("base", "candidate")}
+    return {"kind": "duel", "name": name, "workload": "home", "counts": counts, "cells": cells, "starts": starts,
+            "protocol": protocol, "commits": {"base": "a", "candidate": "b"}}  # fmt: skip
+
+
+def make_comparison(artifacts: Artifacts, factor: float) -> Comparison:
+    raw, noise = duel("compare", factor), duel("noise", 1.0)
+    effects = duel_effects(raw)
+    verdict = decide(effects, ())
+    made = Bout(
+        workload="home", outcome=verdict.outcome, reason=verdict.reason, effects=effects,
+        samples=artifacts.put_json(raw), noise=duel_effects(noise), noise_samples=artifacts.put_json(noise),
+    )  # fmt: skip
+    outcome, reason = conclude([made], (PASSED,))
+    return seal(
+        Comparison(
+            base=Revision(name="main", commit="a" * 40, subject="Use | pipes"), outcome=outcome, reason=reason,
+            candidate=Revision(name="HEAD", commit="b" * 40, subject="<b>faster"), environment={"cores": "2"},
+            bouts=(made,), checks=(PASSED,), run_id="run-1", target="shop", seconds=61.0,
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Artifacts:
+    return Artifacts(tmp_path / "artifacts")
+
+
+def test_a_comment_for_a_pull_request(artifacts: Artifacts) -> None:
+    text = render_comparison(make_comparison(artifacts, 0.5))
+    lines = text.splitlines()
+    assert lines[0] == "### 🟢 Performance: improved"
+    assert "| metric | base | candidate | change | better | interval | outcome |" in lines
+    (row,) = [line for line in lines if line.startswith("| P95 ")]
+    assert "| −49.8 % | 1.99× |" in row and row.endswith("| 🟢 improved |")
+    assert r"Use \| pipes" in text and "<b>" not in text
+    assert "base against itself" in text and "perfcrew verify run-1" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_shows_whole_figures(artifacts: Artifacts, width: int) -> None:
+    out = io.StringIO()
+    print_comparison(make_comparison(artifacts, 2.0), Console(file=out, width=width, highlight=False))
+    said = out.getvalue()
+    assert "Regressed" in said and "main (aaaaaaaaaaaa) → HEAD (bbbbbbbbbbbb)" in said
+    (row,) = [line for line in said.splitlines() if line.startswith("P95 ")]
+    assert "…" not in row and "0.50× to 0.50×" in row and row.rstrip().endswith("regressed")
+    assert max(len(line) for line in said.splitlines()) <= width
+
+
+def test_a_comparison_verifies_and_a_changed_effect_does_not(artifacts: Artifacts) -> None:
+    comparison = make_comparison(artifacts, 0.5)
+    assert verify_comparison(comparison, artifacts).files == 2
+    first, *others = comparison.bouts[0].effects
+    changed = comparison.bouts[0].model_copy(update={"effects": (first.model_copy(update={"ratio": 9.0}), *others)})
+    with pytest.raises(VerificationError, match=r"home\.effects"):
+        verify_comparison(seal(comparison.model_copy(update={"bouts": (changed,)})), artifacts)
+    with pytest.raises(VerificationError, match="outcome"):
+        verify_comparison(seal(comparison.model_copy(update={"outcome": "regressed"})), artifacts)
