@@ -72,7 +72,7 @@ async def measure_event_loop(workspace: Workspace, commit: str, workload: Worklo
     `work_share` and `state`.
 
     Raises:
-        InstrumentError: the target has no asyncio event loop that serves, or did not answer.
+        InstrumentError: the target has no event loop, asyncio's or Node's, that serves, or did not answer.
     """
     seconds = SECONDS / 4 if workspace.quick else SECONDS
     workspace.folder.mkdir(parents=True, exist_ok=True)
@@ -99,8 +99,8 @@ async def measure_event_loop(workspace: Workspace, commit: str, workload: Worklo
         shutil.rmtree(folder, ignore_errors=True)
     if len(raw["lags_ms"]) < MIN_BEATS:
         raise InstrumentError(
-            "no asyncio event loop was seen at work in the server, so there is no lag to measure; servers of threads "
-            "or processes have none"
+            "no event loop of asyncio's or Node's was seen at work in the server, so there is no lag to measure; "
+            "servers of threads or processes have none"
         )
     return loop_evidence(workspace, raw)
 

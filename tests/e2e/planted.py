@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from graphs.measuring import take_cpu, take_payload, take_queries
+from graphs.instruments import take_payload, take_queries
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import Workload
@@ -14,6 +14,7 @@ from perfcrew.settings import installer_variables
 from tests.e2e.patches import Patch, apply
 from tests.unit.target_repo import VARIABLES
 from tools import git
+from tools.cpu import measure_cpu
 from tools.database import close_databases
 from tools.detectors import detect
 from tools.explain import explain_queries
@@ -67,7 +68,7 @@ async def look_at(workspace: Workspace, name: str, *, cpu: bool = False) -> dict
     found = [traced, await take_payload(workspace, commit, workload, "base")]
     found.append(await explain_queries(workspace, traced, arm_name="base"))
     if cpu:
-        found.append(await take_cpu(workspace, commit, workload, "base"))
+        found.append(await measure_cpu(workspace, commit, workload, "base"))
     return {item.kind: item for item in found}
 
 

@@ -9,7 +9,9 @@ from tests.e2e.patches import Edit, Patch
 from tests.e2e.planted import commit_patch, findings_of, look_at, opened, workload_of
 from tools.behaviour import compare_behaviour
 from tools.duel import run_duel
+from tools.event_loop import measure_event_loop
 from tools.facts import unpack_rows
+from tools.node_heap import measure_heap
 from tools.protocol import QUICK
 from tools.target_tests import run_tests
 from tools.workspace import Workspace
@@ -76,9 +78,21 @@ async def test_accounts_ask_again_for_each_order(shop: Workspace) -> None:
 
 
 async def test_receipts_hold_the_event_loop(shop: Workspace) -> None:
-    findings = findings_of((await look_at(shop, "receipts")).values())
-    held = findings["blocking_call@GET /api/orders/:id/receipt"]
+    evidence = await look_at(shop, "receipts", cpu=True)
+    held = findings_of([evidence["queries"]])["blocking_call@GET /api/orders/:id/receipt"]
     assert held.place.path == "src/receipts.js"
+    assert findings_of([evidence["cpu"]])["cpu_hot_path@seal"].place.path == "src/receipts.js"
+    loop = await measure_event_loop(shop, shop.base_commit, workload_of(shop, "receipts"), "base")
+    worst = unpack_rows(loop.facts, "hold")[0]
+    assert str(worst["site"]).startswith("src/receipts.js:")
+    assert (worst["own"], worst["state"]) == (1, "computing")
+    assert "blocking_call@seal" in findings_of([loop])
+
+
+async def test_the_trail_of_looks_stays_in_the_heap(shop: Workspace) -> None:
+    heap = await measure_heap(shop, shop.base_commit, workload_of(shop, "accounts"), "base")
+    stays = [str(row["site"]) for row in unpack_rows(heap.facts, "stays")]
+    assert any(site.startswith("src/trail.js:") and site.endswith("note") for site in stays[:4]), heap.digest
 
 
 async def test_the_catalogue_is_large_and_plain(shop: Workspace) -> None:
@@ -87,8 +101,8 @@ async def test_the_catalogue_is_large_and_plain(shop: Workspace) -> None:
 
 
 async def test_browsing_is_left_alone(shop: Workspace) -> None:
-    evidence = await look_at(shop, "browse")
-    assert set(evidence) == {"queries", "payload", "explain"}
+    evidence = await look_at(shop, "browse", cpu=True)
+    assert set(evidence) == {"queries", "payload", "explain", "cpu"}
     assert findings_of(evidence.values()) == {}
     assert evidence["queries"].facts["queries_per_request"] == 1
 

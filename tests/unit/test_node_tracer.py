@@ -8,12 +8,15 @@ import asyncio
 import json
 import os
 import shutil
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tools.event_loop import read_lags, sum_holds
 from tools.inject.perfcrew_tracer.fingerprint import fingerprint, statement_id
 from tools.launch import NODE_TRACER
 from tools.process import Finished, run
@@ -139,8 +142,10 @@ def plant(folder: Path, **more: str) -> Path:
     return folder
 
 
-async def run_node(folder: Path, *words: str, trace: Path | None = None, options: str = "") -> Finished:
-    environment = {"PATH": f"{Path(str(NODE)).parent}:{os.defpath}", "NODE_OPTIONS": options}
+async def run_node(
+    folder: Path, *words: str, trace: Path | None = None, options: str = "", more: Mapping[str, str] | None = None
+) -> Finished:
+    environment = {"PATH": f"{Path(str(NODE)).parent}:{os.defpath}", "NODE_OPTIONS": options, **(more or {})}
     if trace:
         environment["PERFCREW_TRACE"] = str(trace)
         environment["NODE_OPTIONS"] = f'--require "{NODE_TRACER}" {options}'.rstrip()
@@ -371,3 +376,24 @@ def test_fingerprints_are_the_python_tracers(tmp_path: Path) -> None:
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     done = asyncio.run(run_node(tmp_path, "-e", script))
     assert json.loads(done.out) == [[fingerprint(text), statement_id(fingerprint(text))] for text in texts]
+
+
+async def test_a_late_loop_is_measured_with_the_stack_that_held_it(tmp_path: Path) -> None:
+    wait = "  await new Promise((resolve) => setTimeout(resolve, 700))\n  server.closeAllConnections()"
+    lingering = SERVER.replace("  server.closeAllConnections()", wait)
+    folder = plant(tmp_path, **{"server.js": lingering})
+    environment = {"PERFCREW_WATCH": "loop"}
+    words = ("server.js", "/quiet", "/burns", "/quiet")
+    done = await run_node(folder, *words, trace=tmp_path / "trace", more=environment)
+    assert done.ok, done.err
+    (path,) = (tmp_path / "trace").glob("*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    seen = read_lags(lines, 0, time.time())
+    assert max(seen["lags_ms"]) > 100
+    assert sorted(seen["lags_ms"])[len(seen["lags_ms"]) // 4] < 50
+    holds = sum_holds(seen["held"], str(folder))
+    worst = max((hold for hold in holds if "burn" in hold.site), key=lambda hold: hold.ms)
+    # V8 tells the line of what computes itself; of what only calls, the line at which it begins.
+    assert worst.site in {f"server.js:{line_of(text)} burn" for text in ("function burn", "while (Date.now()")}
+    assert worst.own and worst.ms > 100
+    assert worst.state == "computing"

@@ -145,6 +145,7 @@ function plain (value, depth = 0) {
   return { other: value?.constructor?.name ?? typeof value }
 }
 
+/** Append one line to this process's file. */
 function writeLine (line) {
   if (place.file === null) {
     fs.mkdirSync(place.folder, { recursive: true })
@@ -172,4 +173,4 @@ function round (milliseconds) {
   return Math.round(milliseconds * 1e4) / 1e4
 }
 
-module.exports = { RequestTrace, current, guarded, inFlight, noteBlocked, noteStatement, start }
+module.exports = { RequestTrace, current, guarded, inFlight, noteBlocked, noteStatement, start, writeLine }
