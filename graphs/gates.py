@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from agents.crew import Crew
-from perfcrew.duel_stats import noise_floors
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Check, Evidence, Verdict
 from perfcrew.records.target import Workload
 from perfcrew.verdict import decide
 from tools.behaviour import compare_behaviour, run_checks
-from tools.duel import QUICK, Duel, Protocol, run_duel
+from tools.duel import QUICK, Duel, floors_of, run_duel
 from tools.target_tests import run_tests
 
 REQUESTS = 8
@@ -49,7 +48,7 @@ async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, 
             return refuse(check)
     try:
         duel = await crew.journal.effect(
-            lane, "duel", Duel, lambda: _duel(crew, candidate, noise, QUICK), asked=[candidate.parent, commit]
+            lane, "duel", Duel, lambda: _duel(crew, candidate, noise), asked=[candidate.parent, commit]
         )
     except InstrumentError as error:
         return refuse(Check(name="duel", passed=False, detail=str(error)))
@@ -82,14 +81,13 @@ async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
     return checks
 
 
-async def _duel(crew: Crew, candidate: Candidate, noise: Duel | None, protocol: Protocol) -> Duel:
-    floors = noise_floors(crew.workspace.artifacts.get_json(noise.samples)) if noise else {}
+async def _duel(crew: Crew, candidate: Candidate, noise: Duel | None) -> Duel:
     return await run_duel(
         crew.workspace,
         candidate.parent,
         candidate.commit,
         candidate.workload,
         name=candidate.name,
-        protocol=protocol,
-        floors=floors,
+        protocol=QUICK,
+        floors=floors_of(crew.workspace, noise),
     )

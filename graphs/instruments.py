@@ -13,7 +13,7 @@ from tools.allocations import measure_allocations
 from tools.arm import start_arm
 from tools.bundle import measure_bundle
 from tools.capacity import measure_capacity
-from tools.cpu import measure_cpu
+from tools.cpu import measure_cpu, sketch_cpu
 from tools.event_loop import measure_event_loop
 from tools.explain import explain_queries
 from tools.index_trial import try_indexes
@@ -46,6 +46,7 @@ class Step:
         take: the instrument.
         everywhere: for all workloads that it fits, not only for the primary one.
         workloads: kinds of workload that it fits.
+        brief: takes its place where a model waits for the baseline, at less cost.
         deep: left out where a model waits for the baseline; `perfcrew measure` takes it.
         asked: takes so long that it is left out unless it is named.
         runtime: `python` or `node`, where it fits only one; a server of another is passed over.
@@ -56,6 +57,7 @@ class Step:
     take: Instrument
     everywhere: bool = False
     workloads: frozenset[str] = frozenset({"http"})
+    brief: Instrument | None = None
     deep: bool = False
     asked: bool = False
     runtime: str = ""
@@ -147,7 +149,7 @@ STEPS: tuple[Step, ...] = (
     Step("start", take_start, workloads=frozenset({"http", "locust", "page"}), deep=True),
     Step("load", take_load, everywhere=True, workloads=frozenset({"http", "locust", "command"})),
     Step("queries", take_queries, everywhere=True),
-    Step("cpu", measure_cpu),
+    Step("cpu", measure_cpu, brief=sketch_cpu),
     Step("memory", take_memory),
     Step("payload", take_payload),
     Step("loop", measure_event_loop, deep=True),

@@ -93,7 +93,7 @@ async def take_all(
     for step, workload in plan_steps(workspace.target, deep=deep, only=only):
         if not _fits(step, evidence):
             continue
-        await attempt(f"{step.kind}@{workload.name}/{arm}", _bound(step, workspace, commit, workload, arm))
+        await attempt(f"{step.kind}@{workload.name}/{arm}", _bound(step, workspace, commit, workload, arm, deep))
     for follow in plan_follows(workspace.target, deep=deep, only=only):
         found = [item for item in evidence if item.kind == follow.after]
         for place, item in enumerate(found if deep else found[:1]):
@@ -111,9 +111,10 @@ def _fits(step: Step, evidence: Iterable[Evidence]) -> bool:
 
 
 def _bound(
-    step: Step, workspace: Workspace, commit: str, workload: Workload, arm: str
+    step: Step, workspace: Workspace, commit: str, workload: Workload, arm: str, deep: bool
 ) -> Callable[[], Awaitable[Evidence]]:
-    return lambda: step.take(workspace, commit, workload, arm)
+    take = step.take if deep or step.brief is None else step.brief
+    return lambda: take(workspace, commit, workload, arm)
 
 
 def _following(follow: Follow, workspace: Workspace, found: Evidence, arm: str) -> Callable[[], Awaitable[Evidence]]:

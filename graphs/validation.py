@@ -11,14 +11,13 @@ from agents.security import REVIEW, brief_review, check_review, security_check
 from agents.tester import REGRESSION, brief_regression, probe_check
 from graphs.baseline import measure
 from graphs.state import RunState, Update
-from perfcrew.duel_stats import noise_floors
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
 from prompts import render
 from tools.behaviour import compare_behaviour, probing, run_checks
-from tools.duel import FULL, Duel, run_duel
+from tools.duel import FULL, Duel, floors_of, run_duel
 from tools.git import diff, revert_all, touched
 from tools.target_tests import run_tests
 
@@ -45,10 +44,10 @@ async def validate(state: RunState, crew: Crew) -> Update:
 
     async def duel() -> Duel:
         workspace = crew.workspace
-        floors = noise_floors(workspace.artifacts.get_json(noise.samples)) if noise else {}
         return await run_duel(
-            workspace, base, head, workspace.target.primary, name="final", protocol=FULL, floors=floors
-        )
+            workspace, base, head, workspace.target.primary,
+            name="final", protocol=FULL, floors=floors_of(workspace, noise),
+        )  # fmt: skip
 
     final = await crew.journal.effect(lane, "duel", Duel, duel, asked=[base, head])
     crew.tell("measured", final.digest.splitlines()[0], phase="validation", role="performance")

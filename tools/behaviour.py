@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
+from perfcrew.artifacts import write_whole
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.target import HiddenCheck, HttpRequest, Method, Probe, Workload
 from tools.arm import Arm, start_arm
+from tools.git import tree_of
 from tools.launch import run_at
 from tools.lease import locked, quiet_lease
 from tools.pair import Comparison, Pair
@@ -30,6 +32,7 @@ MAX_SEQUENCES = 6
 MAX_AT_ONCE = 12
 MAX_HISTORY = 40
 CHECK_TIMEOUT_S = 120.0
+_CHECKS = TypeAdapter(tuple[Check, ...])
 
 
 async def compare_behaviour(
@@ -70,13 +73,22 @@ async def compare_behaviour(
 async def run_checks(workspace: Workspace, base: str, candidate: str) -> tuple[Check, ...]:
     """The user's own checks, on a fresh pair of arms. What they say is never shown to the coder.
 
+    Versions whose files have passed them all already in this run are not asked again.
+
     Raises:
         InstrumentError: an arm does not start.
     """
     if not workspace.target.check:
         return ()
+    trees = [await tree_of(workspace.clone, commit) for commit in (base, candidate)]
+    passed = workspace.folder / "checks" / f"{'-'.join(trees)}.json"
+    if passed.exists():
+        return _CHECKS.validate_json(passed.read_bytes())
     async with quiet_lease(workspace), _both(workspace, base, candidate, None) as (arms, _):
-        return tuple([await _run_check(workspace, check, *arms) for check in workspace.target.check])
+        checks = tuple([await _run_check(workspace, check, *arms) for check in workspace.target.check])
+    if all(check.passed for check in checks):
+        write_whole(passed, _CHECKS.dump_json(checks))
+    return checks
 
 
 class CandidateDown(InstrumentError):

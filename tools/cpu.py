@@ -81,11 +81,22 @@ class _Bench:
 
 
 async def measure_cpu(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
-    """CPU profile under load of a fresh start, Python or Node, C frames included where they can be told.
+    """CPU profile under load of a fresh start, Python or Node, with C frames and with what the profiler itself cost.
 
     Raises:
         InstrumentError: the profiler is missing or may not attach, or the server is neither Python nor Node.
     """
+    return await _profile_fresh(workspace, commit, workload, arm, thorough=True)
+
+
+async def sketch_cpu(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
+    """The same without C frames and without the profiler's cost, in half the time."""
+    return await _profile_fresh(workspace, commit, workload, arm, thorough=False)
+
+
+async def _profile_fresh(
+    workspace: Workspace, commit: str, workload: Workload, arm: str, *, thorough: bool
+) -> Evidence:
     seconds = CPU_SECONDS / 4 if workspace.quick else CPU_SECONDS
     workspace.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="trace-", dir=workspace.folder))
@@ -95,13 +106,13 @@ async def measure_cpu(workspace: Workspace, commit: str, workload: Workload, arm
             LoadWorker.start(workspace) as worker,
             start_arm(workspace, commit, arm, trace=folder, watch="profile", cpus=split_cores()[0]) as running,
         ):
-            return await profile_cpu(workspace, running, workload, seconds=seconds, worker=worker, native=True)
+            return await profile_cpu(workspace, running, workload, seconds=seconds, worker=worker, thorough=thorough)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def profile_cpu(
-    workspace: Workspace, arm: Arm, workload: Workload, *, seconds: float, worker: LoadWorker, native: bool = False
+    workspace: Workspace, arm: Arm, workload: Workload, *, seconds: float, worker: LoadWorker, thorough: bool = False
 ) -> Evidence:
     """Profile an arm under a workload, `seconds` for each recording.
 
@@ -109,23 +120,25 @@ async def profile_cpu(
         workspace: the run.
         arm: the running server; one of Node must have been started with `watch="profile"`.
         workload: what it is asked.
-        seconds: of each recording, and half of it for each round of load without the profiler.
+        seconds: of each recording.
         worker: the load generator.
-        native: record C functions as well.
+        thorough: record C functions as well, and load without the profiler in between for what it costs.
 
     Raises:
         InstrumentError: the profiler is missing or may not attach, the server is neither Python nor Node, or it had
             nothing to do.
     """
     runtime, pid = find_runtime(arm.pids())
-    recorders = _recorders(workspace, arm, runtime, pid, seconds, native)
+    recorders = _recorders(workspace, arm, runtime, pid, seconds, thorough)
     await warm_up(worker, arm.url, workload)
     bench = _Bench(arm, workload, worker, Pace())
     texts: dict[str, str] = {}
     for mode, record in recorders.items():
-        await bench.load("without", seconds / 2)
+        if thorough:
+            await bench.load("without", seconds / 2)
         texts[mode] = await bench.record(record(), seconds)
-    await bench.load("without", seconds / 2)
+    if thorough:
+        await bench.load("without", seconds / 2)
     raw: dict[str, Any] = {
         "workload": workload.name, "arm": arm.name, "commit": arm.commit, "seconds": seconds, "runtime": runtime,
         "rate": RATE if runtime == "python" else NODE_RATE, "root": str(arm.workdir),

@@ -42,17 +42,17 @@ async def record_stacks(workspace: Workspace, program: str, pid: int, mode: str,
     """
     output = workspace.folder / "profiles" / f"{pid}{mode.replace(' ', '')}.raw"
     output.parent.mkdir(parents=True, exist_ok=True)
-    done = await run(
-        [
-            program, "record", "--pid", str(pid), "--format", "raw", "--output", str(output),
-            "--duration", str(max(1, round(seconds))), "--rate", str(RATE), "--subprocesses", "--full-filenames",
-            *mode.split(),
-        ],
-        cwd=workspace.folder,
-        environment={"PATH": os.defpath},
-        timeout=seconds + START_S,
-    )  # fmt: skip
-    said = f"{done.err}\n{done.out}"
+    argv = [
+        program, "record", "--pid", str(pid), "--format", "raw", "--output", str(output),
+        "--duration", str(max(1, round(seconds))), "--rate", str(RATE), "--subprocesses", "--full-filenames",
+        *mode.split(),
+    ]  # fmt: skip
+    for _ in range(2):
+        done = await run(argv, cwd=workspace.folder, environment={"PATH": os.defpath}, timeout=seconds + START_S)
+        said = f"{done.err}\n{done.out}"
+        # Now and then it overlooks a process that it finds when asked again.
+        if "No python processes found" not in said:
+            break
     if not done.ok or not output.exists():
         if "ermission" in said:
             raise InstrumentError(
