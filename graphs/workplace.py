@@ -17,6 +17,9 @@ from tools.machine import describe_machine, machine_digest
 from tools.target import load_target
 from tools.workspace import Workspace
 
+KEPT = ("artifacts", "logs")
+"""What stays of a folder: figures can be verified, failures understood."""
+
 
 def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Workspace:
     """The workspace that a manifest describes.
@@ -59,10 +62,7 @@ async def prepare(workspace: Workspace) -> None:
 
 @asynccontextmanager
 async def tidied(workspace: Workspace) -> AsyncIterator[None]:
-    """However the block ends, no process, database, checkout or copy of data stays; whoever is stopped leaves nothing.
-
-    Artifacts and logs stay, so that figures can be verified and failures understood.
-    """
+    """However the block ends, no process, database, checkout or copy of data stays; when it is stopped, nothing."""
     finished = False
     try:
         yield
@@ -75,6 +75,9 @@ async def tidied(workspace: Workspace) -> AsyncIterator[None]:
             await close_databases(workspace)
         finally:
             clear_leftovers(workspace)
-            scratch = (workspace.clone, workspace.worktrees, workspace.data, workspace.folder / "profiles")
-            for folder in scratch if finished else (workspace.folder,):
-                shutil.rmtree(folder, ignore_errors=True)
+            kept = KEPT if finished else ()
+            for path in workspace.folder.iterdir():
+                if path.is_dir() and path.name not in kept:
+                    shutil.rmtree(path, ignore_errors=True)
+            if not finished:
+                shutil.rmtree(workspace.folder, ignore_errors=True)
