@@ -23,7 +23,10 @@ from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace
 
 MAX_QUERIES = 12
-MAX_SHOWN_PLAN = 8
+MAX_SHOWN_PLAN, MAX_SHOWN_LATER = 8, 3
+"""Steps shown of the plans that cost most, and of those after them."""
+SHOWN_IN_FULL = 5
+MAX_TABLES = 10
 
 
 async def explain_queries(workspace: Workspace, queries: Evidence, *, arm_name: str) -> Evidence:
@@ -181,16 +184,17 @@ def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table]) -> st
     lines = [
         "Plans on a copy of the data, with traced parameters; times are of single queries there, without the rest."
     ]
-    for row in rows:
+    for place, row in enumerate(rows):
         lines.append(f"\n{row['id']} ({row['endpoint']}, {row['site']}): {row['calls']:g} calls a request")
-        lines.append(f"  {row['sql'][:150]}")
+        lines.append(f"  {row['sql'][:120]}")
         if "plan" not in row:
             lines.append(f"  not explained: {row['problem']}")
             continue
         lines.append(f"  {row['ms']:.2f} ms, {row['rows']} rows returned, {_tell_read(row)}")
         told = (("worst", "time goes into"), ("spills", "SPILLS TO DISK:"), ("misjudged", "estimate is off at"))
         lines += [f"  {words} {row[name]}" for name, words in told if row.get(name)]
-        lines += [f"  {step[:140]}" for step in row["plan"][:MAX_SHOWN_PLAN]]
+        steps = MAX_SHOWN_PLAN if place < SHOWN_IN_FULL else MAX_SHOWN_LATER
+        lines += [f"  {step[:130]}" for step in row["plan"][:steps]]
         if row.get("index"):
             lines.append(
                 f"  reads {row['scanned']:,} rows of {row['table']} from end to end; candidate: {row['index']}"
@@ -203,7 +207,7 @@ def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table]) -> st
         elif row.get("problem"):
             lines.append(f"  {row['problem']}")
     lines.append("\nTables:")
-    for table in sorted(tables.values(), key=lambda item: -item.rows)[:12]:
+    for table in sorted(tables.values(), key=lambda item: -item.rows)[:MAX_TABLES]:
         indexes = "; ".join(f"{name} ({', '.join(columns)})" for name, columns in table.indexes.items())
         lines.append(f"  {table.name}: {table.rows:,} rows; indexes: {indexes or 'none'}")
     return "\n".join(lines)

@@ -18,10 +18,9 @@ from tools.plans import (
     covered,
     find_candidate,
     parse_select,
-    sqlite_facts,
-    sqlite_scans,
     tables_of,
 )
+from tools.sqlite_plan import sqlite_facts, sqlite_scans
 
 REPEATS = 5
 LIMIT_S = 5.0

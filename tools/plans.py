@@ -144,7 +144,9 @@ def parse_select(sql: str, dialect: str) -> "exp.Query":
     from sqlglot.errors import SqlglotError
 
     try:
-        statements = [item for item in sqlglot.parse(_neutral(sql), dialect=_dialect(dialect)) if item is not None]
+        statements = [
+            item for item in sqlglot.parse(_neutral(sql, dialect), dialect=_dialect(dialect)) if item is not None
+        ]
     except SqlglotError as error:
         raise ToolError(f"not understood as SQL: {str(error).splitlines()[0]}") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
@@ -163,9 +165,12 @@ def _dialect(engine: str) -> str:
     return {"postgresql": "postgres"}.get(engine, engine)
 
 
-def _neutral(sql: str) -> str:
-    # Placeholders of drivers are no SQL; `?` is understood everywhere.
-    return _NAMED.sub("?", sql).replace("%%", "%")
+def _neutral(sql: str, engine: str) -> str:
+    # Placeholders of drivers are no SQL. `?` is understood nearly everywhere; before a cast PostgreSQL has an operator
+    # of that name.
+    if engine != "postgresql":
+        return _NAMED.sub("?", sql).replace("%%", "%")
+    return re.sub(r"\?(?=\s*::)", "$1", _NAMED.sub("$1", sql)).replace("%%", "%")
 
 
 def tables_of(query: "exp.Query") -> dict[str, str]:
@@ -228,43 +233,6 @@ def covered(candidate: Candidate, indexes: Mapping[str, Sequence[str]]) -> bool:
     """Whether an existing index begins with the candidate's columns."""
     wanted = list(candidate.columns)
     return any(list(have[: len(wanted)]) == wanted for have in indexes.values())
-
-
-_SQLITE_SCAN = re.compile(r"^SCAN (?:TABLE )?(?P<table>\w+)(?: AS (?P<alias>\w+))?(?P<rest>.*)$")
-
-
-def sqlite_scans(plan: Sequence[str]) -> list[Scan]:
-    """Tables that a SQLite plan reads from end to end, an index instead of the table included."""
-    found = []
-    for step in plan:
-        match = _SQLITE_SCAN.match(step.strip())
-        if match and "VIRTUAL TABLE" not in step and match["table"] not in ("CONSTANT", "SUBQUERY"):
-            found.append(Scan(match["alias"] or match["table"]))
-    return found
-
-
-_SQLITE_INDEX = re.compile(r"USING (?:COVERING )?INDEX (\S+)")
-
-
-def sqlite_facts(plan: Sequence[str], tables: Mapping[str, Table], aliases: Mapping[str, str], sql: str) -> PlanFacts:
-    """What a SQLite plan tells of rows read: a lower bound, as the engine counts none.
-
-    The outermost table is read to its end where the plan scans it, unless a LIMIT may stop it early; of tables that
-    are searched nothing is known.
-    """
-    steps = [step for step in plan if step.strip().startswith(("SCAN", "SEARCH"))]
-    scans = [(aliases.get(scan.table, scan.table), scan) for scan in sqlite_scans(plan)]
-    sizes = [(name, tables[name].rows) for name, _ in scans if name in tables]
-    sorted_first = any("USE TEMP B-TREE" in step for step in plan)
-    stops_early = bool(re.search(r"\bLIMIT\b", sql, re.I)) and not sorted_first
-    outermost = bool(steps) and steps[0].strip().startswith("SCAN") and bool(sizes) and not stops_early
-    indexes = frozenset(name for step in plan for name in _SQLITE_INDEX.findall(step))
-    return PlanFacts(
-        read=sizes[0][1] if outermost else None,
-        scans=tuple(sorted(sizes, key=lambda item: -item[1])),
-        spills=(),
-        indexes=indexes,
-    )
 
 
 def bind(params: Any) -> Any:

@@ -36,7 +36,7 @@ PASSES = 3
 """Passes that count, after one of warm-up."""
 SETTLE_S = 3.0
 INSTRUMENT = "perfcrew tracer 1"
-WATCHED = "SQLAlchemy, Django, sqlite3, psycopg 3; pg, mysql2, better-sqlite3, node:sqlite"
+WATCHED = "SQLAlchemy, Django, sqlite3, psycopg 3, pymysql; pg, mysql2, better-sqlite3, node:sqlite"
 
 
 @dataclass(frozen=True)

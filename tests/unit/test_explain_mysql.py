@@ -1,5 +1,8 @@
 """Plans and index trials on a private MariaDB server, and MySQL's plans read without one."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +11,14 @@ from test_mysql import needs_server, workspace  # noqa: F401  a fixture
 
 from perfcrew.errors import ToolError
 from tools.copies import open_copy
+from tools.database import copy_data
 from tools.explain import explain_queries, explain_query
 from tools.facts import unpack_rows
+from tools.launch import INJECT
 from tools.mysql_plan import mysql_facts, mysql_scans, render_mysql
 from tools.plans import Candidate
+from tools.process import run
+from tools.traces import read_trace
 from tools.workspace import Workspace
 
 
@@ -79,3 +86,61 @@ def test_mariadb_tells_waste_and_wrong_estimates() -> None:
     assert mysql_facts(known, 8000).misjudged == ("books", 40.0)
     assert "keeps 80 by books.year = 1950 (estimated 100 a loop)" in render_mysql(known, measured=True)[-1]
     assert mysql_scans(plan(rows=4000, r_rows=4000, r_loops=1, r_filtered=90)) == []
+
+
+ASKING = """
+import json, os
+import pymysql
+from urllib.parse import urlsplit
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+URL = os.environ["DATABASE_URL"]
+app = Flask(__name__)
+
+
+@app.route("/raw")
+def raw():
+    parts = urlsplit(URL)
+    connection = pymysql.connect(host=parts.hostname, port=parts.port, user=parts.username, password=parts.password,
+                                 database=parts.path.strip("/"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM authors WHERE id < %s", (4,))
+        return {"rows": len(cursor.fetchall())}
+
+
+@app.route("/alchemy")
+def alchemy():
+    with create_engine(URL.replace("mysql:", "mysql+pymysql:")).connect() as connection:
+        return {"rows": len(connection.execute(text("SELECT id FROM authors WHERE id < :n"), {"n": 5}).all())}
+
+
+client = app.test_client()
+print(json.dumps([client.get(path).get_json() for path in ("/raw", "/alchemy")]))
+"""
+
+
+@pytest.mark.app
+@needs_server
+async def test_the_tracer_sees_each_statement_of_pymysql_once(workspace: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    data = await copy_data(workspace, "traced", workspace.folder)
+    (tmp_path / "asking.py").write_text(ASKING)
+    environment = {
+        "PATH": os.defpath, "PYTHONPATH": str(INJECT), "PERFCREW_TRACE": str(tmp_path / "trace"),
+        "DATABASE_URL": data.url,
+    }  # fmt: skip
+    try:
+        done = await run([sys.executable, "asking.py"], cwd=tmp_path, environment=environment, timeout=60)
+    finally:
+        await data.drop()
+    assert done.out.strip() == '[{"rows": 3}, {"rows": 4}]', done.err
+    trace = read_trace(tmp_path / "trace")
+    seen = {
+        line["path"]: [
+            item["rows"]
+            for item in line["statements"]
+            if trace.texts[item["id"]]["fingerprint"] == "SELECT id FROM authors WHERE id < ?"
+        ]
+        for line in trace.requests
+    }
+    assert seen == {"/raw": [3], "/alchemy": [4]}

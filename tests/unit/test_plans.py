@@ -18,9 +18,8 @@ from tools.plans import (
     covered,
     find_candidate,
     parse_select,
-    sqlite_facts,
-    sqlite_scans,
 )
+from tools.sqlite_plan import sqlite_facts, sqlite_scans
 
 COLUMNS = {"books": ("id", "author_id", "title", "year", "order"), "authors": ("id", "name")}
 
@@ -50,6 +49,14 @@ COLUMNS = {"books": ("id", "author_id", "title", "year", "order"), "authors": ("
 def test_candidate(sql: str, alias: str, columns: tuple[str, ...] | None) -> None:
     found = find_candidate(sql, "sqlite", alias, COLUMNS)
     assert (found.columns if found else None) == columns
+
+
+@pytest.mark.parametrize("mark", ["%(a)s::INTEGER", "$1::int", "?::int", "%s::TIMESTAMP WITHOUT TIME ZONE", "?", "%s"])
+def test_casts_of_placeholders_are_understood(mark: str) -> None:
+    sql = f"SELECT * FROM books WHERE books.author_id = {mark} AND books.year >= {mark}"
+    assert find_candidate(sql, "postgresql", "books", COLUMNS) == Candidate(
+        "books", ("author_id", "year"), "postgresql"
+    )
 
 
 def test_a_column_that_two_tables_have_is_not_guessed() -> None:

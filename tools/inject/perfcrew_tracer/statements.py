@@ -1,4 +1,4 @@
-"""Where statements are sent: SQLAlchemy, Django's cursors, and raw sqlite3 and psycopg 3.
+"""Where statements are sent: SQLAlchemy, Django's cursors, and raw sqlite3, psycopg 3 and pymysql.
 
 Raw drivers under an ORM are left alone: their caller is asked, so that nothing is counted twice.
 """
@@ -17,15 +17,16 @@ from .record import StatementTrace, current, guarded, note_statement
 _ORM = ("sqlalchemy", "django", "aiosqlite")
 
 
-def _count(rows: Any) -> int:
+def _count(fetch: Callable[..., Any], rows: Any) -> int:
+    # Some drivers give many rows as a tuple, as others give one: what was called tells which it is.
     if rows is None:
         return 0
-    return len(rows) if isinstance(rows, list) else 1
+    return len(rows) if getattr(fetch, "__name__", "") in ("fetchmany", "fetchall") else 1
 
 
-def _note_fetch(statement: StatementTrace | None, started: float, rows: Any) -> None:
+def _note_fetch(statement: StatementTrace | None, started: float, fetch: Callable[..., Any], rows: Any) -> None:
     if statement is not None and statement.request.ms is None:
-        statement.spent(time.perf_counter() - started, _count(rows))
+        statement.spent(time.perf_counter() - started, _count(fetch, rows))
 
 
 def _hook_sqlalchemy(module: ModuleType) -> None:
@@ -62,7 +63,7 @@ def _timed_strategy(fetch: Callable[..., Any]) -> Callable[..., Any]:
             return fetch(self, result, *arguments, **named)
         started = time.perf_counter()
         rows = fetch(self, result, *arguments, **named)
-        guarded(_note_fetch, getattr(getattr(result, "context", None), "_perfcrew", None), started, rows)
+        guarded(_note_fetch, getattr(getattr(result, "context", None), "_perfcrew", None), started, fetch, rows)
         return rows
 
     return fetching
@@ -95,7 +96,7 @@ def _hook_django(module: ModuleType) -> None:
 def _timed_fetch(cursor: Any, fetch: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     started = time.perf_counter()
     rows = fetch(*arguments, **named)
-    guarded(_note_fetch, _of(cursor), started, rows)
+    guarded(_note_fetch, _of(cursor), started, fetch, rows)
     return rows
 
 
@@ -199,9 +200,30 @@ def _hook_psycopg(module: ModuleType) -> None:
     module.Cursor.execute, module.AsyncCursor.execute = executing, executing_async
 
 
+def _hook_pymysql(module: ModuleType) -> None:
+    cursor = module.Cursor
+    execute = cursor.execute
+
+    @functools.wraps(execute)
+    def executing(self: Any, query: Any, args: Any = None) -> Any:
+        if _under_orm(sys._getframe(1)):
+            return execute(self, query, args)
+        statement = guarded(note_statement, query, args)
+        started = time.perf_counter()
+        try:
+            return execute(self, query, args)
+        finally:
+            # Rows come with the answer: fetching them afterwards asks nobody.
+            if statement is not None:
+                guarded(statement.spent, time.perf_counter() - started, self.rowcount)
+
+    cursor.execute = executing
+
+
 HOOKS: dict[str, Callable[[ModuleType], None]] = {
     "sqlalchemy": _hook_sqlalchemy,
     "django.db.backends.utils": _hook_django,
     "sqlite3": _hook_sqlite,
     "psycopg": _hook_psycopg,
+    "pymysql.cursors": _hook_pymysql,
 }
