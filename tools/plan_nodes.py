@@ -70,7 +70,9 @@ def spills(node: Node) -> bool:
 
 
 def _name(node: Node) -> str:
-    return f"{node['Node Type']} {node.get('Relation Name') or node.get('Index Name') or ''}".rstrip()
+    relation, index = node.get("Relation Name"), node.get("Index Name")
+    by = f" by {index}" if relation and index else ""
+    return f"{node['Node Type']} {relation or index or ''}".rstrip() + by
 
 
 def sum_up_plan(plan: Node) -> PlanFacts:

@@ -17,6 +17,7 @@ from tools.explain import explain_queries, explain_query
 from tools.explain_postgres import PostgresCopy
 from tools.facts import pack_rows, unpack_rows
 from tools.launch import INJECT
+from tools.plan_nodes import render_postgres
 from tools.plans import Candidate
 from tools.postgres import find_programs
 from tools.process import run
@@ -182,3 +183,9 @@ async def test_models_read_only(workspace: Workspace) -> None:
     for refused in ("DELETE FROM books", "SELECT pg_sleep(1)", "SELECT nothing FROM books"):
         with pytest.raises(ToolError):
             await explain_query.call({"sql": refused}, workspace)
+
+
+def test_a_plan_names_the_index_that_it_goes_by() -> None:
+    """What is neither a bitmap nor index-only names its table and its index: a trial looks for the latter."""
+    node = {"Node Type": "Index Scan", "Relation Name": "books", "Index Name": "ix_books_written", "Actual Rows": 3}
+    assert render_postgres(node)[0].startswith("Index Scan books by ix_books_written: ")
