@@ -358,8 +358,8 @@ if (cluster.isPrimary) {
 
 def test_fingerprints_are_the_python_tracers(tmp_path: Path) -> None:
     words = ["SELECT", " a", " = ", "'it''s'", "$1", "$12", "?", ":name", "%s", "%(x)s", "12", "-3.5e7", "t1",
-             "::int", "::text[]", "(", ")", ", ", "(1, 2)", "\n", "  ", "-- note\n", "/* x */", ";", "`b`", '"c"',
-             "IN", "VALUES"]  # fmt: skip
+             "::int", "::timestamp with time zone", "::text[]", "(", ")", ", ", "(1, 2)", "\n", "  ", "-- note\n",
+             "/* x */", ";", "`b`", '"c"', "IN", "VALUES"]  # fmt: skip
     texts: list[str] = []
 
     @settings(max_examples=300, database=None, derandomize=True)

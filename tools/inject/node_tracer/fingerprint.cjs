@@ -8,7 +8,7 @@ const COMMENT = /\/\*[\s\S]*?\*\/|--[^\n]*/g
 const STRING = /'(?:[^']|'')*'/g
 const PLACEHOLDER = /%\([^)]*\)s|%s|\$\d+|(?<![:\w]):[A-Za-z_]\w*|\?\d+/g
 const NUMBER = /(?<![\w."`])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b/g
-const CAST = /\?::\w+(?:\[\])?/g
+const CAST = /\?::\w+(?: WITH(?:OUT)? TIME ZONE| PRECISION| VARYING)?(?:\[\])?/gi
 const LIST = /\(\s*\?(?:\s*,\s*\?)+\s*\)/g
 const ROWS = /(\(\?\))(?:\s*,\s*\(\?\))+/g
 
