@@ -129,6 +129,8 @@ def render_profile(
             f"Holding the event loop, share of its clock: database libraries "
             f"{_part(wall.loop_database, wall.loop_total):.0%}; {_listed(wall.loop, wall.loop_total, 5)}"
         )
+    if raw.get("without_c"):
+        lines.append(f"\nC functions are not known: {raw['without_c']}")
     if native:
         lines.append("\nC functions, own time (for):")
         lines += [
