@@ -7,7 +7,7 @@ from perfcrew.records.metrics import METRICS
 
 _SHARES = frozenset({"http.error_rate", "cpu.utilisation"})
 _KINDS = {"n_plus_one": "N+1 queries", "cpu_hot_path": "CPU hot path", "pool_exhausted": "exhausted pool"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
@@ -94,7 +94,7 @@ def name_kind(kind: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Text from the target without control characters and without those that turn the direction of writing."""
+    """Text from the target without control characters, those that turn the direction of writing, and those that XML refuses."""
     return _CONTROL.sub("�", text)
 
 

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perfcrew.report.flame_svg import WIDTH, flame_pair, flame_svg
@@ -71,6 +71,7 @@ def test_nothing_sampled_draws_nothing() -> None:
     assert flame_svg({}, name="f", title="t") == ""
 
 
+@example({("\ufffe", "a\x00"): 1}, 1.0)
 @given(
     st.dictionaries(
         st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=6).map(tuple), st.integers(1, 500), min_size=1,
