@@ -94,7 +94,7 @@ def name_kind(kind: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Text from the target without control characters, those that turn the direction of writing, and those that XML refuses."""
+    """Text from the target without control characters, turners of the direction of writing, and what XML refuses."""
     return _CONTROL.sub("�", text)
 
 
