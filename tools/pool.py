@@ -22,7 +22,7 @@ from tools.load import LoadWorker, split_cores, warm_up
 from tools.workspace import Workspace
 
 SECONDS = 4.0
-WATCHED = "SQLAlchemy, Django, psycopg_pool"
+WATCHED = "SQLAlchemy, Django, psycopg_pool; pg, mysql2"
 INSTRUMENT = "perfcrew pool watch 1"
 WAITED_MS = 1.0
 """A shorter wait is the pool's own bookkeeping."""

@@ -12,6 +12,7 @@ from tools.duel import run_duel
 from tools.event_loop import measure_event_loop
 from tools.facts import unpack_rows
 from tools.node_heap import measure_heap
+from tools.pool import measure_pool
 from tools.protocol import QUICK
 from tools.target_tests import run_tests
 from tools.workspace import Workspace
@@ -87,6 +88,12 @@ async def test_receipts_hold_the_event_loop(shop: Workspace) -> None:
     assert str(worst["site"]).startswith("src/receipts.js:")
     assert (worst["own"], worst["state"]) == (1, "computing")
     assert "blocking_call@seal" in findings_of([loop])
+
+
+async def test_the_pool_is_watched(shop: Workspace) -> None:
+    pool = await measure_pool(shop, shop.base_commit, workload_of(shop, "accounts"), "base")
+    assert pool.facts["capacity"] == 8
+    assert findings_of([pool]) == {}
 
 
 async def test_the_trail_of_looks_stays_in_the_heap(shop: Workspace) -> None:

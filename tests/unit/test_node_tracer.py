@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tools.event_loop import read_lags, sum_holds
 from tools.inject.perfcrew_tracer.fingerprint import fingerprint, statement_id
 from tools.launch import NODE_TRACER
+from tools.pool import sum_checkouts
 from tools.process import Finished, run
 from tools.traces import Trace, read_trace
 
@@ -101,6 +102,10 @@ let free = [new Client()]
 const hand = () => { while (free.length && waiting.length) waiting.shift()(undefined, free.pop()) }
 
 class Pool {
+  get totalCount () { return 1 }
+  get idleCount () { return free.length }
+  get options () { return { max: 1 } }
+
   connect (callback) {
     const give = (call) => { waiting.push((error, client) => {
       client.release = () => { free.push(client); hand() }
@@ -376,6 +381,28 @@ def test_fingerprints_are_the_python_tracers(tmp_path: Path) -> None:
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     done = asyncio.run(run_node(tmp_path, "-e", script))
     assert json.loads(done.out) == [[fingerprint(text), statement_id(fingerprint(text))] for text in texts]
+
+
+async def test_waits_for_a_pooled_connection_are_told(tmp_path: Path) -> None:
+    words = ("server.js", "/loop+/both", "/transaction")
+    done = await run_node(plant(tmp_path), *words, trace=tmp_path / "trace", more={"PERFCREW_WATCH": "pool"})
+    assert (done.ok, done.err) == (True, "")
+    (path,) = (tmp_path / "trace").glob("*.jsonl")
+    lines = [("1", json.loads(line)) for line in path.read_text().splitlines()]
+    seen = sum_checkouts(lines, 0, time.time())
+    assert [len(seen["requests_ms"]), len(seen["checkouts"])] == [3, 9]
+    # One connection for two requests: what comes second waits for what the first asks.
+    assert max(seen["waits_ms"]) > 2
+    assert set(seen["full"]) == {1}
+    assert seen["pools"] == ["pg Pool: keeps 1, 1 at most"]
+
+
+async def test_what_is_watched_in_python_alone_leaves_node_in_peace(tmp_path: Path) -> None:
+    done = await run_node(
+        plant(tmp_path), "server.js", "/loop", trace=tmp_path / "trace", more={"PERFCREW_WATCH": "count"}
+    )
+    assert (done.out, done.err) == ("200 onetwo\n", "")
+    assert not (tmp_path / "trace").exists()
 
 
 async def test_a_late_loop_is_measured_with_the_stack_that_held_it(tmp_path: Path) -> None:

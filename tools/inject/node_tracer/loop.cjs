@@ -4,7 +4,7 @@
 // the loop was held, and samples of what ran tell the lines that held it.
 
 const { performance } = require('node:perf_hooks')
-const { guarded, inFlight, noteBlocked } = require('./record.cjs')
+const { guarded, inFlight, noteBlocked, unseen } = require('./record.cjs')
 const { Sampler } = require('./sampler.cjs')
 const { ownPath, showPlace } = require('./sites.cjs')
 
@@ -34,7 +34,7 @@ function beat () {
 
 /** Take what was sampled; what is long over is forgotten. */
 function collect () {
-  const fresh = state.sampler.collect().map(({ at, frames }) => ({ at, site: siteOf(frames) }))
+  const fresh = unseen(() => state.sampler.collect()).map(({ at, frames }) => ({ at, site: siteOf(frames) }))
   const now = performance.now()
   state.seen = [...state.seen.filter(({ at }) => now - at < KEPT_MS), ...fresh]
 }
@@ -47,13 +47,13 @@ function end (trace) {
 }
 
 function tell (trace) {
-  const until = trace.started + trace.ms
-  const held = state.held.filter(([from, to]) => from < until && to > trace.started)
+  const until = trace.over
+  const held = state.held.filter(([from, to]) => from < until && to > trace.began)
   state.held = state.held.filter(([, to]) => to > until)
   if (held.length === 0) return
   collect()
   for (const [beaten, to] of held) {
-    const from = Math.max(beaten, trace.started)
+    const from = Math.max(beaten, trace.began)
     const within = state.seen.filter(({ at }) => at >= from && at <= to)
     for (const [site, share] of sharesOf(within)) noteBlocked(trace, site, (to - from) * share)
   }

@@ -24,11 +24,27 @@ const place = { folder: '', file: null }
 const texts = new Map()
 const samples = new Map()
 let numbers = 0
+let hidden = 0
 
 /** Say where traces go and whose source lines count. */
 function start (folder, root) {
   place.folder = folder
   require('./sites.cjs').setRoot(root)
+}
+
+/** Milliseconds on a clock that stands still while the tracer has work of its own, so that nobody is charged for it. */
+function clock () {
+  return performance.now() - hidden
+}
+
+/** Do work of the tracer's while the clock stands still. */
+function unseen (work) {
+  const began = performance.now()
+  try {
+    return work()
+  } finally {
+    hidden += performance.now() - began
+  }
 }
 
 /** Call a hook of ours; what it throws never reaches the target. */
@@ -44,7 +60,7 @@ function guarded (work, ...given) {
 class Statement {
   constructor (trace, id, params, { site, via }) {
     Object.assign(this, { trace, id, params, site, via, ms: 0, rows: null })
-    this.at = performance.now() - trace.started
+    this.at = clock() - trace.started
   }
 
   /** Add time in the driver, in milliseconds. */
@@ -73,12 +89,15 @@ class RequestTrace {
     this.alone = inFlight.size === 0
     for (const other of inFlight) other.alone = false
     inFlight.add(this)
-    this.started = performance.now()
+    this.started = clock()
+    this.began = performance.now()
+    this.over = null
   }
 
   /** The response is out; what follows is background work. */
   end () {
-    this.ms ??= performance.now() - this.started
+    this.ms ??= clock() - this.started
+    this.over ??= performance.now()
   }
 
   /** End the request and write its line, once. */
@@ -173,4 +192,4 @@ function round (milliseconds) {
   return Math.round(milliseconds * 1e4) / 1e4
 }
 
-module.exports = { RequestTrace, current, guarded, inFlight, noteBlocked, noteStatement, start, writeLine }
+module.exports = { RequestTrace, clock, current, guarded, inFlight, noteBlocked, noteStatement, start, unseen, writeLine }

@@ -10,8 +10,11 @@ const loop = require('./loop.cjs')
 // A mounted router's prefix holds values, not names: what looks like an id is shown as one.
 const VALUE = /\/(?:\d+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24})(?=\/|$)/gi
 
-/** Follow every request of every server. */
-function install () {
+let watchesLoop = false
+
+/** Follow every request of every server; with `loop` also what holds the event loop meanwhile. */
+function install ({ loop }) {
+  watchesLoop = loop
   for (const { Server } of [http, https]) hookServer(Server)
 }
 
@@ -26,7 +29,7 @@ function hookServer (Server) {
 
 function begin (request, response) {
   const trace = new RequestTrace(request.method, request.url)
-  guarded(loop.begin)
+  if (watchesLoop) guarded(loop.begin)
   const { write, end } = response
   response.write = function (chunk, encoding) {
     guarded(count, trace, chunk, encoding)
@@ -43,7 +46,7 @@ function begin (request, response) {
     if (trace.written) return
     guarded(noteAnswer, trace, request, response)
     guarded(() => trace.write())
-    guarded(loop.end, trace)
+    if (watchesLoop) guarded(loop.end, trace)
   }
   response.once('finish', leave)
   response.once('close', leave)

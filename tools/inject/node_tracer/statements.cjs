@@ -2,8 +2,7 @@
 
 // Where statements are sent: pg, mysql2, better-sqlite3 and Node's own SQLite.
 
-const { performance } = require('node:perf_hooks')
-const { current, guarded, noteStatement } = require('./record.cjs')
+const { clock, current, guarded, noteStatement } = require('./record.cjs')
 
 /** Run `call` with its last argument, when that is a callback, telling `done` first; or tell it of a promise's end. */
 function watch (call, self, given, done) {
@@ -39,12 +38,12 @@ function timeConnection (prototype, name, read, countRows) {
     if (!store || store.muted) return call.apply(this, given)
     const statement = store.statement ?? guarded(() => noteStatement(...read(given)))
     if (!statement) return call.apply(this, given)
-    const began = performance.now()
+    const began = clock()
     let over = false
     return watch(call, this, given, (result) => {
       if (over) return
       over = true
-      statement.spent(performance.now() - began)
+      statement.spent(clock() - began)
       if (!store.statement) statement.found(countRows(result))
     })
   }
@@ -126,13 +125,13 @@ function timeSync (prototype, name, read, countRows) {
   prototype[name] = function (...given) {
     const statement = current.getStore() ? guarded(noteSync, read, this, given) : null
     if (!statement) return call.apply(this, given)
-    const began = performance.now()
+    const began = clock()
     try {
       const result = call.apply(this, given)
       guarded(() => statement.found(countRows(result)))
       return result
     } finally {
-      statement.spent(performance.now() - began)
+      statement.spent(clock() - began)
     }
   }
 }
