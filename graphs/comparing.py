@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graphs.measuring import Tell
+from graphs.page_comparing import compare_pages, pages_of
 from graphs.runs import COMPARISON, run_folder, write_manifest, write_result
 from graphs.survey import choose, choose_workloads, manifest_of, notes_of, teller
 from graphs.workplace import make_workspace, prepare, tidied
@@ -85,12 +86,12 @@ async def compare_revisions(
         await prepare(workspace)
         tell("note", f"prepared {workspace.target.target.name}: {_named(base)} against {_named(candidate)}")
         match = _Match(workspace, base, candidate, tell)
-        bouts = await _duel_all(match, options.within_s)
+        bouts, missed = await _compare_all(match, options.within_s)
         checks = await _check(match) if options.check_behaviour else ()
         outcome, reason = conclude(bouts, checks)
         comparison = Comparison(
             base=base, candidate=candidate, outcome=outcome, reason=reason, environment=describe_machine(),
-            bouts=bouts, checks=checks, notes=_notes(state, workspace), run_id=manifest.run_id,
+            bouts=bouts, checks=checks, notes=(*_notes(state, workspace), *missed), run_id=manifest.run_id,
             target=workspace.target.target.name, quick=options.quick, seconds=time.monotonic() - began,
         )  # fmt: skip
     comparison = seal(comparison)
@@ -126,17 +127,28 @@ async def _revisions(options: CompareOptions, state: RepoState) -> tuple[Revisio
 
 
 def _comparable(workloads: tuple[Workload, ...], where: str) -> None:
-    if not any(workload.kind in COMPARABLE for workload in workloads):
-        raise UserError(f"{where}: no workload of kind {' or '.join(COMPARABLE)}, so there is nothing to compare")
+    if not any(workload.kind in (*COMPARABLE, "page") for workload in workloads):
+        raise UserError(f"{where}: no workload of kind {', '.join(COMPARABLE)} or page, so there is nothing to compare")
 
 
 def _named(revision: Revision) -> str:
     return "the worktree" if revision.worktree else f"{revision.name} ({revision.commit[:12]})"
 
 
-async def _duel_all(match: _Match, within_s: float | None) -> tuple[Bout, ...]:
-    """A/A noise, then the duel, for each workload; the risk of a false alarm is shared among the workloads."""
-    count = len(match.workloads)
+async def _compare_all(match: _Match, within_s: float | None) -> tuple[tuple[Bout, ...], tuple[str, ...]]:
+    """All duels, and what could not be compared; the risk of a false alarm is shared among the workloads."""
+    count = len(match.workloads) + len(pages_of(match.workspace.target))
+    bouts = await _duel_all(match, count, within_s)
+    left = None if within_s is None else within_s / count
+    commits = (match.base.commit, match.candidate.commit)
+    pages, missed = await compare_pages(match.workspace, commits, match.tell, family=count, within_s=left)
+    if not bouts and not pages:
+        raise PerfcrewError(missed[0])
+    return (*bouts, *pages), missed
+
+
+async def _duel_all(match: _Match, count: int, within_s: float | None) -> tuple[Bout, ...]:
+    """A/A noise, then the duel, for each workload but pages."""
     bouts = []
     for number, workload in enumerate(match.workloads):
         left = None if within_s is None else within_s / count
@@ -195,6 +207,8 @@ async def _check(match: _Match) -> tuple[Check, ...]:
 
 
 def _notes(state: RepoState, workspace: Workspace) -> tuple[str, ...]:
-    left = [one.name for one in workspace.target.workload if one.kind not in COMPARABLE]
-    skipped = (f"not compared: {', '.join(left)}; duels take {' and '.join(COMPARABLE)} workloads",) if left else ()
+    left = [one.name for one in workspace.target.workload if one.kind not in (*COMPARABLE, "page")]
+    skipped = (
+        (f"not compared: {', '.join(left)}; duels take {', '.join(COMPARABLE)} and page workloads",) if left else ()
+    )
     return (*notes_of(state.model_copy(update={"dirty": False})), *skipped)

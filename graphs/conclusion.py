@@ -5,7 +5,8 @@ from langgraph.runtime import Runtime
 from agents.crew import Crew
 from graphs.phase import Context, Node, Run, given
 from graphs.state import RunState, Update
-from perfcrew.records.report import Report
+from perfcrew.records.evidence import Measurement
+from perfcrew.records.report import PageDuel, Report
 from perfcrew.records.work import PlanStep
 from perfcrew.report.build import Comparison, Material, build_report
 from perfcrew.verdict import decide
@@ -17,7 +18,9 @@ from tools.git import publish
 async def judge(state: RunState, crew: Crew) -> Update:
     """Decide about the composed branch, and open another round while goals are unmet and something is left to try."""
     final = state["final"]
-    verdict = decide(final.effects, tuple(state["checks"].values()), samples=final.samples) if final else None
+    pages = (effect for page in state["pages"] for effect in page.effects)
+    checks = tuple(state["checks"].values())
+    verdict = decide((*final.effects, *pages), checks, samples=final.samples) if final else None
     if verdict:
         crew.tell("measured", f"the whole branch: {verdict.reason}", phase="judge")
     notes: list[str] = []
@@ -64,7 +67,12 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             changes=tuple(state["changes"]),
             findings=tuple(state["findings"].values()),
             evidence=tuple(state["evidence"].values()),
-            measurements=state["final"].measurements if state["final"] else (),
+            measurements=_measurements(state),
+            pages=tuple(
+                PageDuel(workload=page.workload, effects=page.effects, samples=page.samples)
+                for page in state["pages"]
+                if kept
+            ),
             final=_comparison(state["final"]) if kept else None,
             noise=_comparison(state["noise"]),
             checks=tuple(state["checks"].values()),
@@ -77,6 +85,12 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             failures=tuple(f"{name}: {why}" for name, why in state["failures"].items() if why),
         )
     )
+
+
+def _measurements(state: RunState) -> tuple[Measurement, ...]:
+    """What the duels of the composed branch measured."""
+    duels = [state["final"]] if state["final"] else []
+    return tuple(item for duel in (*duels, *state["pages"]) for item in duel.measurements)
 
 
 def _drift(crew: Crew) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from perfcrew.records.target import Workload
 from perfcrew.verdict import decide
 from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import QUICK, Duel, floors_of, run_duel
+from tools.page_duel import duel_pages
 from tools.target_tests import run_tests
 
 REQUESTS = 8
@@ -82,6 +83,10 @@ async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
 
 
 async def _duel(crew: Crew, candidate: Candidate, noise: Duel | None) -> Duel:
+    if candidate.workload.kind == "page":
+        return await duel_pages(
+            crew.workspace, candidate.parent, candidate.commit, candidate.workload, name=candidate.name
+        )
     return await run_duel(
         crew.workspace,
         candidate.parent,

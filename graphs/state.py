@@ -37,6 +37,8 @@ class RunState(TypedDict):
     noise: Duel | None
     """The base against itself: the noise floor of this machine."""
     final: Duel | None
+    pages: list[Duel]
+    """The vitals of each page in the composed branch against the base."""
     verdict: Verdict | None
     checks: Annotated[dict[str, Check], merge]
     reviews: Annotated[dict[str, Review], merge]
@@ -61,6 +63,7 @@ class Update(TypedDict, total=False):
     changes: list[Change]
     noise: Duel | None
     final: Duel | None
+    pages: list[Duel]
     verdict: Verdict | None
     checks: dict[str, Check]
     reviews: dict[str, Review]
@@ -86,6 +89,7 @@ def start(request: RecipeRequest, base: str) -> RunState:
         changes=[],
         noise=None,
         final=None,
+        pages=[],
         verdict=None,
         checks={},
         reviews={},

@@ -10,6 +10,7 @@ from agents.performance import VALIDATION, brief_validation
 from agents.security import REVIEW, brief_review, check_review, security_check
 from agents.tester import REGRESSION, brief_regression, probe_check
 from graphs.baseline import measure
+from graphs.page_comparing import page_checks, validate_pages
 from graphs.state import RunState, Update
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import Record
@@ -51,9 +52,14 @@ async def validate(state: RunState, crew: Crew) -> Update:
 
     final = await crew.journal.effect(lane, "duel", Duel, duel, asked=[base, head])
     crew.tell("measured", final.digest.splitlines()[0], phase="validation", role="performance")
+    pages, missed = await validate_pages(crew, lane, base, head)
     evidence, notes = await measure(crew, lane, head, "candidate")
-    brief = brief_validation(state["changes"], final.effects, evidence)
-    update = Update(final=final, evidence={item.id: item for item in evidence}, notes=notes)
+    notes = [*missed, *notes]
+    brief = brief_validation(
+        state["changes"], (*final.effects, *(effect for page in pages for effect in page.effects)), evidence
+    )
+    found = {item.id: item for item in evidence}
+    update = Update(final=final, pages=pages, checks=page_checks(pages), evidence=found, notes=notes)
     try:
         done = await converse(VALIDATION, render(VALIDATION.prompt), brief, crew, lane)
     except (AgentFailed, ReplayMiss) as error:

@@ -1,36 +1,16 @@
-"""One visit of a page to its vitals, and the visits of two versions to effects.
+"""One visit of a page to its vitals.
 
-A raw page duel is a JSON object: workload; alpha; values, for `base` and `candidate` metric to one value a visit, where
-visits of the same number were made one after the other (a missing value is null).
+Raw files of vitals (`tools.web_vitals`) hold `visits`, a list; those of page duels (`tools.page_duel`) one a side.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from perfcrew.quantiles import median
-from perfcrew.records.base import Outcome
-from perfcrew.records.evidence import Effect
-from perfcrew.records.metrics import METRICS
-from perfcrew.records.vitals import CORE, VITALS
-from perfcrew.stats import t_interval
 
 LONG_TASK_MS = 50.0
 QUIET_MS = 5000.0
 QUIET_REQUESTS = 2
-ALPHA = 0.05
-MATTERS = 0.10
-"""A relative change of a vital that a user would want to know of."""
-FLOORS: dict[str, tuple[float, float]] = {
-    "page.lcp_ms": (0.05, 40.0), "page.cls": (0.10, 0.01), "page.inp_ms": (0.10, 16.0), "page.tbt_ms": (0.10, 50.0),
-    "page.fcp_ms": (0.05, 40.0), "page.ttfb_ms": (0.05, 20.0), "page.fid_ms": (0.20, 16.0), "page.tti_ms": (0.05, 50.0),
-    "page.bytes": (0.01, 0.0), "page.requests": (0.01, 0.0), "page.unused_bytes": (0.01, 0.0),
-}  # fmt: skip
-"""Metric to relative and absolute change (in its unit), both of which a difference must exceed. The absolute ones are
-about what a frame, the clock's steps for events, and the measured spread of five throttled visits leave open."""
-_RESOLUTION: dict[str, float] = {"page.cls": 0.01, "page.tbt_ms": 10.0, "page.inp_ms": 8.0, "page.fid_ms": 1.0}
-"""What smaller values count as where a ratio is formed."""
-
 Spans = Sequence[Sequence[float]]
 """Long tasks as pairs of start and duration, or requests as pairs of start and end, in ms since navigation."""
 
@@ -115,44 +95,12 @@ def collect_values(visits: Iterable[Mapping[str, Any]]) -> dict[str, list[float 
     return {name: values for name, values in columns.items() if any(value is not None for value in values)}
 
 
-def page_effects(duel: Any) -> tuple[Effect, ...]:
-    """The effects of a raw page duel: vitals first, then what is counted.
+def page_value(raw: Any, argument: str) -> float:
+    """The median of a metric over the visits of a raw file; `argument` is the metric, of a duel `arm/metric`.
 
-    The unit is a pair of visits. The log of the ratio is taken in each, with small values counted as what can be
-    resolved; Student's t over the pairs gives the interval. Alpha is shared equally among the Core Web Vitals, which
-    decide (Bonferroni); the other vitals are shown with intervals as wide.
+    Raises:
+        KeyError: the file has no such arm, or no visit such a metric.
     """
-    alpha = float(duel["alpha"]) / len(CORE)
-    names = [vital.metric for vital in VITALS] + [name for name in FLOORS if METRICS[name].basis == "counted"]
-    found = (_effect(duel, name, alpha) for name in names)
-    return tuple(effect for effect in found if effect is not None)
-
-
-def _effect(duel: Any, metric: str, alpha: float) -> Effect | None:
-    sides = (duel["values"]["base"].get(metric, ()), duel["values"]["candidate"].get(metric, ()))
-    pairs = [(before, after) for before, after in zip(*sides, strict=False) if before is not None and after is not None]
-    if len(pairs) < 2:
-        return None
-    known, least = METRICS[metric], _RESOLUTION.get(metric, 1.0)
-    logs = [math.log(max(before, least)) - math.log(max(after, least)) for before, after in pairs]
-    exact = known.basis == "counted" and len(set(pairs)) == 1
-    ratio, low, high = (math.exp(min(max(value, -50.0), 50.0)) for value in t_interval(logs, alpha))
-    base, candidate = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
-    relative, absolute = FLOORS[metric]
-    return Effect(
-        metric=metric, workload=duel["workload"], unit=known.unit, better=known.better, base=base, candidate=candidate,
-        ratio=ratio, ratio_low=low, ratio_high=high, confidence=1.0 if exact else round(1 - alpha * len(CORE), 6),
-        floor=relative, exact=exact, outcome=_judge((ratio, low, high), relative, abs(base - candidate) > absolute),
-    )  # fmt: skip
-
-
-def _judge(ratios: tuple[float, float, float], relative: float, visible: bool) -> Outcome:
-    """As in a duel of loads, and besides the difference must exceed what a page's clock and frames leave open."""
-    ratio, low, high = ratios
-    if visible and low > 1 and ratio > 1 + relative:
-        return "improved"
-    if visible and high < 1 and 1 / ratio > 1 + relative:
-        return "regressed"
-    if visible and (high > 1 + MATTERS or low < 1 / (1 + MATTERS)):
-        return "underpowered"
-    return "no_significant_change"
+    arm, _, metric = argument.rpartition("/")
+    visits = raw["visits"][arm] if arm else raw["visits"]
+    return median([value for value in collect_values(visits)[metric] if value is not None])

@@ -6,6 +6,7 @@ whoever doubts a figure computes it again from the file that it refers to.
 Raw files of load (`tools.load`): see `perfcrew.load_stats`.
 Raw files of memory (`tools.memory`): see `perfcrew.memory_stats`.
 Raw files of duels (`tools.duel`): see `perfcrew.duel_stats` and `perfcrew.duel_rounds`.
+Raw files of pages (`tools.web_vitals`, `tools.page_duel`): see `perfcrew.page_stats` and `perfcrew.page_effects`.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from perfcrew.duel_rounds import TINY, duel_value
 from perfcrew.errors import VerificationError
 from perfcrew.load_stats import answered, bytes_per_response, capacity_rps, connections_per_request, error_rate
 from perfcrew.memory_stats import peak_above_idle
+from perfcrew.page_stats import page_value
 from perfcrew.quantiles import median, percentile
 
 
@@ -125,6 +127,7 @@ RECOMPUTE: dict[str, Callable[[Any, str], float]] = {
     "memory_growth_kb": lambda memory, _: memory_growth_kb(memory),
     "lag_percentile": lambda loop, q: percentile(loop["lags_ms"], float(q)),
     "duel": duel_value,
+    "page": page_value,
     "value": lambda raw, pointer: float(at_pointer(raw, pointer)),
     "mean": lambda raw, pointer: float(np.mean(at_pointer(raw, pointer))),
     "median": lambda raw, pointer: median(at_pointer(raw, pointer)),

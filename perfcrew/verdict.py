@@ -21,8 +21,12 @@ from perfcrew.duel_stats import DECISIVE_COUNTED, DECISIVE_TIMED
 from perfcrew.records.base import ArtifactRef, Outcome, RunOutcome
 from perfcrew.records.evidence import Check, Effect, Verdict
 from perfcrew.records.metrics import METRICS
+from perfcrew.records.vitals import CORE, VITALS
 
-DECISIVE = (*DECISIVE_TIMED["http"], *DECISIVE_COUNTED, "command.seconds")
+VITALS_HELD = tuple(vital.metric for vital in VITALS if not vital.retired)
+"""What a page is held to: the Core Web Vitals, and those that stand for what lies behind them."""
+
+DECISIVE = (*DECISIVE_TIMED["http"], *DECISIVE_COUNTED, "command.seconds", *VITALS_HELD, "page.bytes")
 """The metrics that can make a win. The others are shown, and may be guards."""
 
 GUARDS = (
@@ -34,6 +38,7 @@ GUARDS = (
     "memory.peak_mb",
     "start.seconds",
     "db.queries_per_request",
+    *VITALS_HELD,
 )
 """What no win may make worse, unless the target says otherwise."""
 
@@ -45,7 +50,7 @@ _SPOILING = tuple(metric for metric in DECISIVE if metric != "memory.allocations
 the time and the memory that they take, which are measured."""
 
 _SHARES = ("http.error_rate", "cpu.utilisation")
-_TYPICAL = ("http.p50_ms", "command.seconds")
+_TYPICAL = ("http.p50_ms", "command.seconds", *(vital.metric for vital in CORE))
 
 
 def decide(
@@ -130,6 +135,8 @@ def describe(effect: Effect) -> str:
         return change
     if effect.exact:
         return f"{change} (counted)"
+    if min(effect.base, effect.candidate) <= 0:
+        return change  # beside nothing a ratio says little
     low, high = effect.ratio_low, effect.ratio_high
     if effect.ratio >= 1:
         return f"{change} ({effect.ratio:.2f} times better, {low:.2f} to {high:.2f})"

@@ -12,19 +12,19 @@ from perfcrew.page_stats import collect_values
 from perfcrew.quantiles import mad, median
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.facts import Row, pack_rows
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from perfcrew.records.vitals import VITALS, Vital, rate
 from tools.arm import start_arm
 from tools.browser import find_chromium, open_browser
-from tools.facts import Row, pack_rows
 from tools.lease import quiet_lease
 from tools.page_network import show_address
 from tools.page_visit import THROTTLES, page_path, visit_page
 from tools.workspace import Workspace
 
 LIBRARY = "web-vitals 6.2.3"
-VISITS, QUICK_VISITS = 5, 3
+VISITS = 5
 LONG_QUIET_S, QUIET_S, QUICK_QUIET_S = 5.2, 1.5, 0.6
 """The first visit is watched until five quiet seconds have passed, which is what TTI asks for."""
 MAX_SHIFTS = 4
@@ -45,7 +45,7 @@ async def measure_vitals(workspace: Workspace, commit: str, workload: Workload, 
         url = running.url + page_path(workload)
         await visit_page(browser, url, workload, quiet_s=0.3, throttled=False)
         visits = []
-        for number in range(QUICK_VISITS if workspace.quick else VISITS):
+        for number in range(VISITS):
             quiet_s = QUICK_QUIET_S if workspace.quick else QUIET_S if number else LONG_QUIET_S
             visits.append(await visit_page(browser, url, workload, quiet_s=quiet_s))
         version = f"Chromium {browser.version}"
@@ -64,11 +64,9 @@ def conclude_vitals(
     raw: dict[str, Any] = {
         "kind": "vitals", "workload": workload.name, "arm": arm, "page": workload.page.model_dump(mode="json"),
         "throttle": vars(throttle) if throttle else None, "browser": browser, "library": LIBRARY, "visits": visits,
-        # What happened in some visits only has fewer values.
-        "values": {name: [value for value in column if value is not None] for name, column in values.items()},
     }  # fmt: skip
     artifact = workspace.artifacts.put_json(raw)
-    measurements = measure_values(workspace, raw["values"], artifact, workload.name, arm, commit, browser)
+    measurements = measure_values(workspace, values, artifact, workload.name, arm, commit, browser)
     rows = vital_rows(visits, values)
     return Evidence(
         id=f"vitals@{workload.name}/{arm}",
@@ -82,22 +80,23 @@ def conclude_vitals(
 
 
 def measure_values(
-    workspace: Workspace, values: Mapping[str, Sequence[float]], artifact: ArtifactRef,
-    workload: str, arm: str, commit: str, instrument: str, *, duel: str = "", pointer: str = "/values",
+    workspace: Workspace, values: Mapping[str, Sequence[float | None]], artifact: ArtifactRef,
+    workload: str, arm: str, commit: str, instrument: str, *, duel: str = "",
 ) -> tuple[Measurement, ...]:  # fmt: skip
-    """A measurement for each metric: the median over its visits, with their spread.
+    """A measurement for each metric: the median over the visits that have it, with their spread.
 
-    `pointer` is where the raw file has the values by metric; a duel's measurements have its name in their ids.
+    A duel's measurements have its name in their ids.
     """
     place = f"{workload}/{duel}/{arm}" if duel else f"{workload}/{arm}"
+    seen = {metric: [value for value in column if value is not None] for metric, column in values.items()}
     return tuple(
         Measurement(
             id=f"{_SHORT[metric]}@{place}", metric=metric, unit=METRICS[metric].unit,
             better=METRICS[metric].better, workload=workload, arm=arm, commit=commit, value=median(column),
-            spread=mad(column), count=len(column), method=f"median:{pointer}/{metric}",
+            spread=mad(column), count=len(column), method=f"page:{arm}/{metric}" if duel else f"page:{metric}",
             samples=artifact, instrument=f"{LIBRARY}, {instrument}", environment=workspace.environment,
         )
-        for metric, column in values.items()
+        for metric, column in seen.items()
     )  # fmt: skip
 
 

@@ -75,6 +75,14 @@ class UsageRow(Record):
     model_calls: int = 0
 
 
+class PageDuel(Record):
+    """A page of the composed branch against the base's."""
+
+    workload: str
+    effects: tuple[Effect, ...]
+    samples: ArtifactRef
+
+
 class Report(Record):
     """A whole run."""
 
@@ -110,6 +118,8 @@ class Report(Record):
     effects: tuple[Effect, ...] = ()
     """The final duel, from which `metrics` comes."""
     duel_samples: ArtifactRef | None = None
+    pages: tuple[PageDuel, ...] = ()
+    """The vitals of each page, which `metrics` has as well."""
     noise: tuple[Effect, ...] = ()
     """The A/A duel: the base against itself."""
     noise_samples: ArtifactRef | None = None

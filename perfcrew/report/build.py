@@ -7,7 +7,7 @@ from typing import Any
 
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Check, Effect, Evidence, Measurement
-from perfcrew.records.report import ChangeRow, PhaseRow, Report, UsageRow
+from perfcrew.records.report import ChangeRow, PageDuel, PhaseRow, Report, UsageRow
 from perfcrew.records.target import Target
 from perfcrew.records.work import Card, Change, Finding, Plan, RecipeRequest, Review, Snapshot
 from perfcrew.report.derive import derive, row_metrics
@@ -43,6 +43,8 @@ class Material:
     """Those that belong to no evidence, such as a duel's own."""
     final: Comparison | None = None
     """The branch as a whole against the base; None where nothing was kept, or it could not be measured."""
+    pages: tuple[PageDuel, ...] = ()
+    """The vitals of the branch's pages against the base's."""
     noise: Comparison | None = None
     """The base against itself."""
     checks: tuple[Check, ...] = ()
@@ -111,6 +113,6 @@ def _copy_fields(material: Material) -> dict[str, Any]:
     names = (
         "run_id", "request", "base_commit", "head_commit", "branch", "answered_by", "plans", "findings", "evidence",
         "measurements", "checks", "reviews", "snapshot", "board", "phases", "wall_seconds", "usage", "models",
-        "prompts", "notes", "environment", "failures",
+        "prompts", "notes", "environment", "failures", "pages",
     )  # fmt: skip
     return {name: getattr(material, name) for name in names}

@@ -121,12 +121,19 @@ def _table(table: Table) -> list[str]:
 
 def _fine_print(comparison: Comparison) -> Iterable[str]:
     machine = ", ".join(f"{name} {value}" for name, value in comparison.environment.items())
-    yield (
-        "Both versions ran side by side and were loaded by turns, over several fresh starts; the interval says how "
-        "many times better the candidate is. A difference counts only beyond what the base shows against itself:"
-    )
-    yield ""
-    for bout in comparison.bouts:
+    loads = [bout for bout in comparison.bouts if bout.noise_samples]
+    if loads:
+        yield (
+            "Both versions ran side by side and were loaded by turns, over several fresh starts; the interval says how "
+            "many times better the candidate is. A difference counts only beyond what the base shows against itself:"
+        )
+        yield ""
+    if len(loads) < len(comparison.bouts):
+        yield (
+            "- Pages: both versions ran side by side and were visited by turns by a real browser; the interval is that "
+            "of the exact Mann–Whitney test, and the risk of a false alarm is shared among all vitals of all pages."
+        )
+    for bout in loads:
         floors = "; ".join(
             f"{name_metric(effect.metric)} {show_interval(effect.ratio_low, effect.ratio_high)}"
             for effect in bout.noise

@@ -26,7 +26,7 @@ def derive(report: Report) -> Conclusions:
     """Draw the conclusions. Fields of `report` that are conclusions themselves are not read."""
     kept = any(change.kept for change in report.changes)
     # With nothing kept the run ends with the base, and the A/A duel is its comparison with the base.
-    metrics = row_metrics(report.effects if kept else report.noise)
+    metrics = row_metrics(final_effects(report) if kept else report.noise)
     measured = report.model_copy(update={"metrics": metrics})
     outcome, reason = _judge_outcome(report, kept)
     goals = [judge_criterion(measured, goal, "goal") for goal in goals_of(report)]
@@ -42,6 +42,11 @@ def derive(report: Report) -> Conclusions:
     )
 
 
+def final_effects(report: Report) -> tuple[Effect, ...]:
+    """What the composed branch does to the primary workload, and to each page."""
+    return (*report.effects, *(effect for page in report.pages for effect in page.effects))
+
+
 def row_metrics(effects: Iterable[Effect]) -> tuple[MetricRow, ...]:
     """Effects as the report's rows."""
     return tuple(MetricRow(name=effect.metric, **effect.model_dump(exclude={"metric", "floor"})) for effect in effects)
@@ -53,7 +58,7 @@ def _judge_outcome(report: Report, kept: bool) -> tuple[RunOutcome, str]:
     if kept and not report.effects:
         return "incomplete", "Changes were kept, but the branch as a whole was not measured against the base"
     if kept:
-        final = decide(report.effects, report.checks, samples=report.duel_samples)
+        final = decide(final_effects(report), report.checks, samples=report.duel_samples)
         return run_outcome(final), final.reason
     if not report.noise:
         return "incomplete", "The base could not be measured, so nothing could be compared with it"

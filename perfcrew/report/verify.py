@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from perfcrew.artifacts import Artifacts
 from perfcrew.duel_stats import duel_effects, noise_floors
 from perfcrew.errors import VerificationError
+from perfcrew.page_effects import page_effects
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Effect, Measurement, Verdict
 from perfcrew.records.report import ChangeRow, Report
@@ -77,9 +78,11 @@ class Checker:
         self.compare(f"measurement {measurement.id} ({measurement.method})", measurement.value, value)
 
     def verify_duels(self, report: Report) -> None:
-        """The effects of the A/A duel and of the final duel."""
+        """The effects of the A/A duel, of the final duel, and of the pages' duels."""
         self.verify_effects("noise", report.noise, report.noise_samples)
         self.verify_effects("effects", report.effects, report.duel_samples)
+        for page in report.pages:
+            self.verify_effects(f"pages[{page.workload}].effects", page.effects, page.samples)
         self._verify_floors(report)
 
     def verify_change(self, change: ChangeRow, aims: Sequence[str]) -> None:
@@ -159,7 +162,10 @@ class Checker:
                 )
 
     def _effects(self, ref: ArtifactRef | None) -> tuple[Effect, ...]:
-        return () if ref is None else duel_effects(self._read(ref))
+        if ref is None:
+            return ()
+        raw = self._read(ref)
+        return page_effects(raw) if raw.get("kind") == "page-duel" else duel_effects(raw)
 
     def _name_failure(self, name: str, method: str, ref: ArtifactRef) -> float:
         try:

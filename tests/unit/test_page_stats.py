@@ -1,12 +1,10 @@
-"""A visit's vitals from what the browser noted, and two versions' visits to effects."""
-
-import random
+"""A visit's vitals from what the browser noted."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfcrew.page_stats import blocking_time, collect_values, find_interactive, page_effects, visit_values
+from perfcrew.page_stats import blocking_time, collect_values, find_interactive, page_value, visit_values
 from perfcrew.records.vitals import CORE, VITALS, rate
 
 SPANS = st.lists(st.tuples(st.floats(0, 20_000), st.floats(0, 3_000)), max_size=12)
@@ -82,59 +80,7 @@ def test_ratings_at_the_bounds() -> None:
     assert {vital.short for vital in CORE} == {"LCP", "CLS", "INP"}
 
 
-def duel(base: dict[str, list[float | None]], candidate: dict[str, list[float | None]]) -> dict[str, object]:
-    return {"workload": "shop", "alpha": 0.05, "values": {"base": base, "candidate": candidate}}
-
-
-def test_a_clear_gain_is_found_and_a_clear_loss() -> None:
-    slow, fast = [3000.0, 3060.0, 2990.0, 3020.0, 3010.0], [1500.0, 1540.0, 1490.0, 1510.0, 1525.0]
-    gained = {
-        effect.metric: effect
-        for effect in page_effects(
-            duel({"page.lcp_ms": slow, "page.cls": [0.2] * 5}, {"page.lcp_ms": fast, "page.cls": [0.0] * 5})
-        )
-    }
-    assert gained["page.lcp_ms"].outcome == "improved" and 1.9 < gained["page.lcp_ms"].ratio < 2.1
-    assert gained["page.cls"].outcome == "improved" and gained["page.cls"].ratio == pytest.approx(20)
-    lost = page_effects(duel({"page.lcp_ms": fast}, {"page.lcp_ms": slow}))
-    assert [effect.outcome for effect in lost] == ["regressed"]
-
-
-def test_what_no_eye_sees_is_no_change() -> None:
-    effects = page_effects(
-        duel(
-            {"page.inp_ms": [16.0] * 5, "page.cls": [0.0, 0.004] * 2, "page.tbt_ms": [0.0, 3.0, 0.0, 0.0]},
-            {"page.inp_ms": [24.0] * 5, "page.cls": [0.003] * 4, "page.tbt_ms": [0.0, 0.0, 12.0, 40.0]},
-        )
-    )
-    assert {effect.outcome for effect in effects} == {"no_significant_change"}
-
-
-def test_pairs_with_a_gap_do_not_count() -> None:
-    base, candidate = [100.0, None, 100.0, 100.0], [100.0, 900.0, None, 100.0]
-    effect = page_effects(duel({"page.lcp_ms": base}, {"page.lcp_ms": candidate}))[0]
-    assert effect.ratio == 1.0
-
-
-def test_counts_that_repeat_are_exact() -> None:
-    effect = page_effects(duel({"page.bytes": [500_000.0] * 4}, {"page.bytes": [250_000.0] * 4}))[0]
-    assert (
-        effect.exact and effect.confidence == 1.0 and effect.outcome == "improved" and effect.ratio == pytest.approx(2)
-    )
-
-
-def test_equal_pages_seldom_differ() -> None:
-    """Visits with the spread of five throttled ones (1 % of LCP, steps of 8 ms of INP): at most 1 in 100 duels errs."""
-    noise = random.Random(7)
-    wrong = 0
-    for _ in range(400):
-        sides = [
-            {
-                "page.lcp_ms": [noise.gauss(2400, 40) for _ in range(7)],
-                "page.inp_ms": [8.0 * round(noise.gauss(15, 1)) for _ in range(7)],
-                "page.cls": [0.12 if noise.random() < 0.8 else 0.15 for _ in range(7)],
-            }
-            for _ in range(2)
-        ]
-        wrong += any(effect.outcome in ("improved", "regressed") for effect in page_effects(duel(*sides)))
-    assert wrong <= 4
+def test_a_figure_is_computed_from_the_visits_that_have_it() -> None:
+    visits = [visit(), visit(vitals={"FCP": {"value": 500.0}, "INP": {"value": 64.0}})]
+    assert page_value({"visits": visits}, "page.inp_ms") == 64.0
+    assert page_value({"visits": {"base": visits}}, "base/page.fcp_ms") == 500.0
