@@ -21,11 +21,11 @@ import httpx
 from perfcrew.errors import InstrumentError
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.facts import pack_rows
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from tools.arm import Arm, start_arm
 from tools.control import ask_processes
-from tools.facts import pack_rows
 from tools.launch import INJECT
 from tools.lease import quiet_lease
 from tools.process import run

@@ -18,10 +18,10 @@ import httpx
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, pack_rows
 from perfcrew.records.target import Workload
 from tools.arm import Arm, start_arm
 from tools.browser import find_chromium, open_browser
-from tools.facts import Row, pack_rows
 from tools.lease import quiet_lease
 from tools.lighthouse import packages_of
 from tools.node_programs import find_program, run_program

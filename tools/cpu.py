@@ -19,10 +19,10 @@ import psutil
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import pack_rows
 from perfcrew.records.target import Workload
 from tools.arm import Arm, start_arm
 from tools.control import ask_processes
-from tools.facts import pack_rows
 from tools.handlers import find_handlers
 from tools.lease import quiet_lease
 from tools.load import LoadWorker, split_cores, warm_up

@@ -9,8 +9,8 @@ clock for CPU. Where it can't (bytes on loopback, memory) the share is None.
 from collections.abc import Collection, Iterable
 
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import number, text, unpack_rows
 from perfcrew.records.work import Finding
-from tools.facts import number, text, unpack_rows
 from tools.findings import Rule, finding_id, line_of
 from tools.findings_code import RULES as CODE
 from tools.findings_database import RULES as DATABASE

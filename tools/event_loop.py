@@ -13,11 +13,11 @@ from typing import Any
 from perfcrew.errors import InstrumentError
 from perfcrew.quantiles import percentile
 from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.facts import Row, pack_rows
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
 from tools.arm import start_arm
-from tools.facts import Row, pack_rows
 from tools.lease import quiet_lease
 from tools.load import LoadWorker, split_cores, warm_up
 from tools.stacks import parse_stacks, request_part

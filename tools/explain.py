@@ -13,8 +13,8 @@ from pydantic import Field
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, number, pack_rows, text, unpack_rows
 from tools.copies import Copy, open_copy
-from tools.facts import Row, number, pack_rows, text, unpack_rows
 from tools.git import worktree_of
 from tools.lease import quiet_lease
 from tools.plans import Explained, PlanFacts, Table, bind, parse_select, tables_of

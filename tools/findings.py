@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, text
 from perfcrew.records.work import Finding, FindingKind, Place, Severity
-from tools.facts import Row, text
 from tools.remedies import PREVENTION, REMEDY
 
 Rule = Callable[[Evidence], Iterator[Finding]]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, number, text, unpack_rows
 from perfcrew.records.work import Finding, Place
-from tools.facts import Row, number, text, unpack_rows
 from tools.findings import MIN_SHARE, Rule, grouped, line_of, make_finding, place_of, workload_of
 
 SLOW_QUERY_MS = 20.0

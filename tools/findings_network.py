@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, number, text, unpack_rows
 from perfcrew.records.work import Finding, FindingKind, Place, Severity
-from tools.facts import Row, number, text, unpack_rows
 from tools.findings import Rule, make_finding, workload_of
 
 LARGE_RESPONSE_BYTES = 100_000

@@ -9,7 +9,7 @@ from typing import Any
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.evidence import Evidence
-from tools.facts import Row, number, text, unpack_rows
+from perfcrew.records.facts import Row, number, text, unpack_rows
 from tools.graph_store import GraphStore
 from tools.outline import Node
 from tools.outline.parts import Builder

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfcrew.quantiles import mad, median
-from tools.facts import Row
+from perfcrew.records.facts import Row
 from tools.plans import Candidate
 
 

@@ -19,10 +19,10 @@ from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.quantiles import median
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, number, pack_rows, text, unpack_rows
 from perfcrew.records.target import Workload
 from tools.copies import Copy, open_copy
 from tools.explain import recall_plans
-from tools.facts import Row, number, pack_rows, text, unpack_rows
 from tools.git import worktree_of
 from tools.index_figures import Trial, render_trial, to_raw, to_row
 from tools.lease import quiet_lease

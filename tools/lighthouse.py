@@ -12,10 +12,10 @@ from typing import Any
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, pack_rows
 from perfcrew.records.target import Page, Workload
 from tools.arm import start_arm
 from tools.browser import find_chromium, open_chromium
-from tools.facts import Row, pack_rows
 from tools.launch import Place
 from tools.lease import quiet_lease
 from tools.node_programs import find_program, run_program

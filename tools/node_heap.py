@@ -14,11 +14,11 @@ from typing import Any
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import pack_rows
 from perfcrew.records.target import Workload
 from tools.arm import start_arm
 from tools.control import ask_processes
 from tools.cpu import find_runtime
-from tools.facts import pack_rows
 from tools.heap_growth import Grown, compare_snapshots, sum_sampling, sum_snapshot
 from tools.lease import quiet_lease
 from tools.load import LoadWorker, split_cores, warm_up

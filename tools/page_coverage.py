@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.facts import Row
+from perfcrew.records.facts import Row
 from tools.page_network import show_address
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.facts import Row, pack_rows
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from tools.arm import start_arm
 from tools.browser import find_chromium, open_browser
-from tools.facts import Row, pack_rows
 from tools.lease import quiet_lease
 from tools.page_coverage import Coverage
 from tools.page_network import NetworkLog, find_duplicates, show_address

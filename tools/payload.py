@@ -10,9 +10,9 @@ import httpx
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, pack_rows
 from perfcrew.records.target import Workload
 from tools.arm import Arm
-from tools.facts import Row, pack_rows
 from tools.requests import Answer, Asked, decode, expand_workload, open_client, send
 from tools.workspace import Workspace
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tools.facts import Row
+from perfcrew.records.facts import Row
 from tools.stacks import Hot, Profile, parse_stacks
 
 TOP = 10

@@ -17,11 +17,11 @@ import httpx
 from perfcrew.errors import InstrumentError
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.facts import pack_rows
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from tools.arm import start_arm
 from tools.database import count_index_scans
-from tools.facts import pack_rows
 from tools.lease import quiet_lease
 from tools.recollection import recall, remember
 from tools.requests import Asked, expand_workload, open_client, send

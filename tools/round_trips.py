@@ -19,12 +19,12 @@ import httpx
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.facts import Row, number, pack_rows, text
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from tools import process
 from tools.arm import start_arm
 from tools.database import find_database_server
-from tools.facts import Row, number, pack_rows, text
 from tools.lease import quiet_lease
 from tools.requests import Asked, expand_workload, open_client, send
 from tools.server import NETWORKED, Server, reroute

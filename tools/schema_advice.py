@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, number, pack_rows, text
 from perfcrew.records.target import Workload
 from tools.copies import Copy, open_copy
-from tools.facts import Row, number, pack_rows, text
 from tools.git import worktree_of
 from tools.index_trial import Statement, read_statements
 from tools.lease import quiet_lease

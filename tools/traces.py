@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from tools.facts import Row
+from perfcrew.records.facts import Row
 from tools.requests import Asked
 
 N_PLUS_ONE_CALLS = 5

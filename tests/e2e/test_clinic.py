@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from perfcrew.records.facts import unpack_rows
 from perfcrew.records.target import Database
 from tests.e2e.patches import Edit, Patch
 from tests.e2e.planted import commit_patch, findings_of, look_at, opened, workload_of
 from tools.behaviour import compare_behaviour
 from tools.duel import run_duel
-from tools.facts import unpack_rows
 from tools.protocol import QUICK
 from tools.queries import trace_queries
 from tools.target_tests import run_tests

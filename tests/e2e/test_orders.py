@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from perfcrew.records.facts import unpack_rows
 from tests.e2e.patches import Edit, Patch
 from tests.e2e.planted import commit_patch, findings_of, look_at, opened, workload_of
 from tools.behaviour import compare_behaviour
 from tools.duel import run_duel
 from tools.event_loop import measure_event_loop
-from tools.facts import unpack_rows
 from tools.node_heap import measure_heap
 from tools.pool import measure_pool
 from tools.protocol import QUICK

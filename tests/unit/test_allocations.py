@@ -9,11 +9,11 @@ from target_repo import make_workspace
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
 from perfcrew.stats import recompute
 from tools.allocations import allocations_evidence, compile_counter, count_allocations, measure_allocations
 from tools.control import ask_processes
-from tools.facts import Row, unpack_rows
 from tools.site_growth import compare_sites, peak_sites
 from tools.workspace import Workspace
 

@@ -10,9 +10,9 @@ from target_repo import make_workspace
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
 from tools.cpu import Pace, find_runtime, measure_cpu
-from tools.facts import Row, unpack_rows
 from tools.node_profile import read_profiles
 from tools.process import Finished
 from tools.spy import find_spy, record_stacks

@@ -13,11 +13,11 @@ from test_explain_postgres import _has_postgres
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import number, text, unpack_rows
 from perfcrew.stats import recompute
 from tools.database import close_databases
 from tools.detectors import detect
 from tools.explain import explain_queries
-from tools.facts import number, text, unpack_rows
 from tools.index_trial import try_indexes
 from tools.pool import measure_pool
 from tools.queries import trace_queries

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import pack_rows, unpack_rows
 from perfcrew.records.work import Place
 from tools.detectors import detect, finding_id, measured_shares
-from tools.facts import pack_rows, unpack_rows
 
 STATEMENT = {
     "id": "q:aaaaaa", "endpoint": "GET /a", "site": "app/a.py:12 load", "via": "", "calls": 1.0, "max_calls": 1,

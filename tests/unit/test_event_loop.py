@@ -10,10 +10,10 @@ from target_repo import make_workspace
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
 from perfcrew.stats import recompute
 from tools.event_loop import loop_evidence, measure_event_loop, read_lags, sum_holds
-from tools.facts import Row, unpack_rows
 from tools.workspace import Workspace
 
 LOOPY = """

@@ -10,10 +10,10 @@ from test_explain_postgres import queries
 from test_mysql import needs_server, workspace  # noqa: F401  a fixture
 
 from perfcrew.errors import ToolError
+from perfcrew.records.facts import unpack_rows
 from tools.copies import open_copy
 from tools.database import copy_data
 from tools.explain import explain_queries, explain_query
-from tools.facts import unpack_rows
 from tools.launch import INJECT
 from tools.mysql_plan import mysql_facts, mysql_scans, render_mysql
 from tools.plans import Candidate

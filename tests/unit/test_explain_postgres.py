@@ -12,10 +12,10 @@ from target_repo import make_workspace
 
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.evidence import Evidence, Measurement
+from perfcrew.records.facts import pack_rows, unpack_rows
 from tools.database import close_databases, copy_data
 from tools.explain import explain_queries, explain_query
 from tools.explain_postgres import PostgresCopy
-from tools.facts import pack_rows, unpack_rows
 from tools.launch import INJECT
 from tools.plan_nodes import render_postgres
 from tools.plans import Candidate

@@ -12,10 +12,10 @@ from test_mysql import needs_server
 
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import number, pack_rows, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
 from perfcrew.records.work import Finding
 from tools.detectors import detect
-from tools.facts import number, pack_rows, unpack_rows
 from tools.git import worktree_of
 from tools.index_figures import Trial, render_trial, to_row
 from tools.index_trial import Statement, _try, copy_rows, touching, try_index, try_indexes, wanted_indexes

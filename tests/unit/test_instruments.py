@@ -11,13 +11,13 @@ from tiny_apps import SEED, SHELF
 
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
 from perfcrew.stats import recompute
 from tools.arm import start_arm
 from tools.cpu import profile_cpu
 from tools.detectors import detect
 from tools.explain import explain_queries, explain_query
-from tools.facts import Row, unpack_rows
 from tools.load import LoadWorker
 from tools.payload import inspect_responses
 from tools.queries import count_queries, trace_queries

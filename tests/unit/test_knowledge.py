@@ -8,8 +8,8 @@ import pytest
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import ToolError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import pack_rows
 from perfcrew.records.target import HttpRequest, Settings, Target, Workload
-from tools.facts import pack_rows
 from tools.graph_merge import find_route
 from tools.knowledge import build_graph, describe_paths, merge_measurements, open_graph, query_graph, show_path
 from tools.workspace import Workspace

@@ -10,8 +10,8 @@ from target_repo import make_workspace
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
-from tools.facts import Row, unpack_rows
 from tools.heap_growth import compare_snapshots, sum_sampling, sum_snapshot
 from tools.node_heap import measure_heap
 

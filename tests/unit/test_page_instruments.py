@@ -9,12 +9,12 @@ from page_target import make_page_workspace
 
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import text, unpack_rows
 from perfcrew.records.target import PageStep, Workload
 from perfcrew.stats import recompute
 from tools.browser import NAMES
 from tools.bundle import measure_bundle
 from tools.detectors import detect
-from tools.facts import text, unpack_rows
 from tools.lighthouse import run_lighthouse
 from tools.page_duel import duel_pages
 from tools.page_inspection import inspect_page

@@ -13,8 +13,8 @@ from small_server import SmallArm
 from target_repo import make_workspace
 
 from perfcrew.errors import InstrumentError
+from perfcrew.records.facts import unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
-from tools.facts import unpack_rows
 from tools.payload import inspect_responses, pack
 
 BODY = b'{"name": "tea", "value": 12}' * 400

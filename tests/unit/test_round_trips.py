@@ -15,10 +15,10 @@ from target_repo import make_workspace
 from test_explain_postgres import _has_postgres
 
 from perfcrew.errors import InstrumentError
+from perfcrew.records.facts import number, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
 from perfcrew.stats import recompute
 from tools.database import close_databases
-from tools.facts import number, unpack_rows
 from tools.requests import Asked
 from tools.round_trips import measure_round_trips, start_proxy, sum_distances, to_rows
 from tools.server import Server, reroute
