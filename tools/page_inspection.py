@@ -83,11 +83,16 @@ def _resource(entry: Mapping[str, Any]) -> Row:
     headers = entry.get("headers") or {}
     return {
         "url": show_address(entry["url"]), "type": entry["type"], "status": entry["status"],
-        "bytes": int(entry["bytes"]), "encoding": headers.get("content-encoding", "identity"),
+        "bytes": int(entry["bytes"]), "decoded": int(entry["decoded"]), "ttfb_ms": _round(entry.get("ttfb_ms")),
+        "encoding": headers.get("content-encoding", "identity"),
         "http": entry.get("protocol"), "cache_control": headers.get("cache-control"),
         "validator": int("etag" in headers or "last-modified" in headers),
         "by": show_address(entry["by"]) if entry.get("by") else None,
     }  # fmt: skip
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
 
 
 def _image(image: Mapping[str, Any], entry: Mapping[str, Any]) -> Row:
@@ -154,8 +159,9 @@ def render_page(workload: Workload, arm: str, raw: Mapping[str, Any]) -> str:
     lines += _listed("asked more than once", raw["duplicate"], lambda row: f"{row['request']}, {row['count']} times")
     lines += _listed("failed (only loopback is reachable)", raw["refused"], lambda row: f"{row['url']}: {row['why']}")
     lines += _listed("largest", raw["resource"], lambda row: (
-        f"{row['url']}, {row['type']} {row['bytes']:,} B {row['encoding']}, "
+        f"{row['url']}, {row['type']} {row['bytes']:,} B {row['encoding']} ({row['decoded']:,} B decoded), "
         f"{row['cache_control'] or 'no cache-control'}{', validator' if row['validator'] else ''}, {row['http']}"
+        f"{'' if row['ttfb_ms'] is None else ', first byte ' + format(row['ttfb_ms'], 'g') + ' ms'}"
     ))  # fmt: skip
     return "\n".join(lines)
 

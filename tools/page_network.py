@@ -15,7 +15,8 @@ class NetworkLog:
 
     Each is a dictionary: id, url, method, type (Document, Script …), initiator (kind and, where known, its address),
     start and end (seconds of the browser's monotonic clock), status, protocol, mime, bytes (on the wire, headers
-    included), headers (a few of the answer's), connection, reused, from_cache, ttfb_ms, failed, redirected_to.
+    included), decoded (bytes of the body), headers (a few of the answer's), connection, reused, from_cache, ttfb_ms,
+    failed, redirected_to.
     """
 
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -27,6 +28,7 @@ class NetworkLog:
         """Listen to a CDP session."""
         session.on("Network.requestWillBeSent", self._asked)
         session.on("Network.responseReceived", self._answered)
+        session.on("Network.dataReceived", self._received)
         session.on("Network.loadingFinished", self._finished)
         session.on("Network.loadingFailed", self._failed)
 
@@ -46,7 +48,7 @@ class NetworkLog:
             "id": event["requestId"], "url": request["url"], "method": request["method"],
             "body": request.get("postData"), "type": event.get("type", "Other"), "start": event["timestamp"],
             "initiator": initiator.get("type", "other"), "by": initiator.get("url") or _top_frame(initiator),
-            "end": None, "status": None, "bytes": 0, "failed": None,
+            "end": None, "status": None, "bytes": 0, "decoded": 0, "failed": None,
         }  # fmt: skip
         self.requests.append(entry)
         self._open[event["requestId"]] = entry
@@ -65,6 +67,10 @@ class NetworkLog:
             "ttfb_ms": timing.get("receiveHeadersEnd"),
             "headers": {name: headers[name] for name in _KEPT if name in headers},
         }  # fmt: skip
+
+    def _received(self, event: Mapping[str, Any]) -> None:
+        if (entry := self._open.get(event["requestId"])) is not None:
+            entry["decoded"] += int(event["dataLength"])
 
     def _finished(self, event: Mapping[str, Any]) -> None:
         if (entry := self._open.get(event["requestId"])) is not None:

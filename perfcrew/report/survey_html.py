@@ -4,7 +4,8 @@ from perfcrew.artifacts import Artifacts
 from perfcrew.records.survey import Survey
 from perfcrew.report.figures import show_figure
 from perfcrew.report.html import find_template
-from perfcrew.report.survey_views import doubts, headlines, metric_of, metric_rows, tables
+from perfcrew.report.page_views import resource_table, vital_table
+from perfcrew.report.survey_views import doubts, headlines, metric_of, metric_rows, of_kind, tables
 from perfcrew.report.views import Views
 
 _LARGE = (
@@ -18,6 +19,7 @@ def render_survey_page(survey: Survey, artifacts: Artifacts | None) -> str:
     """The page. Where a raw file is missing or altered its plot is left out, and the page says so."""
     views = Views(artifacts)
     primary = survey.workloads[0].name if survey.workloads else ""
+    pages = (vital_table(of_kind(survey, "vitals")), resource_table(of_kind(survey, "page")))
     found = [(title, metric_of(survey, metric, primary)) for title, metric in _LARGE]
     return find_template("survey.html").render(
         survey=survey,
@@ -25,9 +27,10 @@ def render_survey_page(survey: Survey, artifacts: Artifacts | None) -> str:
         headlines=headlines(survey),
         doubts=doubts(survey),
         findings=survey.findings,
-        tables=tables(survey),
+        tables=[table for table in (*pages, *tables(survey)) if table.rows],
         figures=list(metric_rows(survey)),
         plots=(*views.loads(survey), *views.memory(survey)),
+        waterfalls=views.waterfalls(survey),
         profiles=views.profiles(survey),
         missing=views.missing,
     )

@@ -24,6 +24,7 @@ from perfcrew.report.diff import DiffLine, read_diff
 from perfcrew.report.figures import show_bytes, show_figure, show_number
 from perfcrew.report.flame import Hot, rank_functions, read_stacks
 from perfcrew.report.flame_svg import flame_svg
+from perfcrew.report.page_views import draw_waterfall, waterfall_rows
 from perfcrew.report.plots import Series, plot_distribution, plot_lines, plot_rounds
 
 V = TypeVar("V")
@@ -108,6 +109,14 @@ class Views:
                 shown.append(self._try(evidence.artifact, partial(draw_load, name=f"load-{number}"), None))
         return tuple(plot for plot in shown if plot)
 
+    def waterfalls(self, survey: Survey) -> tuple[Plot, ...]:
+        """The first visit of each page, request by request."""
+        shown: list[Plot | None] = []
+        for number, evidence in enumerate(_of_arms(survey, "vitals")):
+            if evidence.artifact:
+                shown.append(self._try(evidence.artifact, partial(draw_visit, name=f"visit-{number}"), None))
+        return tuple(plot for plot in shown if plot)
+
     def patch(self, ref: ArtifactRef | None) -> Patch:
         """A diff's lines, cut where it is long."""
         lines = read_diff(self._try_text(ref) or "") if ref else []
@@ -168,6 +177,17 @@ def draw_load(raw: Any, name: str) -> Plot | None:
     row = (raw["workload"], str(len(latencies)), *(f"{show_number(percentile(latencies, q))} ms" for q in levels))
     header = ("workload", "requests", *(f"P{q}" for q in levels))
     return Plot(f"Response times: {raw['workload']}", drawing, header, (row,))
+
+
+def draw_visit(raw: Any, name: str) -> Plot:
+    """The first visit of a page as a waterfall."""
+    title = f"Waterfall of {raw['workload']}: the first visit"
+    rows = tuple(
+        (address, kind, f"{start:,.0f} ms", f"{first:,.0f} ms", f"{end:,.0f} ms", show_bytes(size))
+        for address, kind, start, first, end, size in waterfall_rows(raw["visits"][0])
+    )
+    header = ("request", "type", "start", "first byte", "end", "on the wire")
+    return Plot(title, draw_waterfall(raw["visits"][0], name, title), header, rows)
 
 
 def draw_rounds(raw: Any, name: str, metric: str) -> Plot:

@@ -61,6 +61,8 @@ def make_log() -> NetworkLog:
         asked("1", "http://127.0.0.1:1/new", 1.5, redirectResponse=answered(302, Location="/new"))
     )
     say["Network.responseReceived"]({"requestId": "1", "response": answered(200, **{"Content-Encoding": "br"})})
+    for length in (4000, 500):
+        say["Network.dataReceived"]({"requestId": "1", "timestamp": 1.9, "dataLength": length})
     say["Network.loadingFinished"]({"requestId": "1", "timestamp": 2.0, "encodedDataLength": 900})
     for number, at in (("2", 2.1), ("3", 2.2)):
         say["Network.requestWillBeSent"](asked(number, "http://127.0.0.1:1/api?a=1", at))
@@ -78,6 +80,7 @@ def test_redirects_answers_and_failures_are_logged() -> None:
     old, new, *_, font, slow = log.requests
     assert old["redirected_to"] == "http://127.0.0.1:1/new" and old["status"] == 302 and old["bytes"] == 120
     assert new["headers"] == {"content-encoding": "br"} and new["bytes"] == 900
+    assert new["decoded"] == 4500 and old["decoded"] == 0
     assert font["failed"] == "net::ERR_NAME_NOT_RESOLVED" and slow["end"] is None
     assert len(log.requests) == 6 and log.under_way() == 1
     assert log.total_bytes() == 120 + 900 + 50 + 50
