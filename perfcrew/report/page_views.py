@@ -109,6 +109,8 @@ def draw_waterfall(visit: Mapping[str, Any], name: str, title: str) -> Markup:
 def _axis(across: Scale, ground: int) -> Markup:
     marks = []
     for tick in choose_ticks(across.low, across.high):
+        if tick > across.high:
+            continue
         x = across.place(tick)
         marks.append(
             Markup(

@@ -47,7 +47,9 @@ def test_planted_problems_are_found_and_the_twin_has_none(repo: Path, tmp_path: 
     words = ["--only", "vitals", "--only", "page", "--quick", "--json", str(tmp_path / "out.json")]
     assert start(["measure", str(repo), *words]) == 0
     survey = Survey.model_validate(json.loads((tmp_path / "out.json").read_text()))
-    assert {finding.id for finding in survey.findings} == PLANTED
+    found = {finding.id: finding for finding in survey.findings}
+    assert found.keys() >= PLANTED
+    assert not [name for name in found if name.endswith("@twin")]
     medians = {item.id: item for item in survey.metrics}
     assert medians["lcp@shop/base"].value > 4000 and medians["lcp@twin/base"].value < 2500
     assert all(medians[f"{name}@{page}/base"].count >= 5 for name in ("lcp", "cls", "inp") for page in ("shop", "twin"))
