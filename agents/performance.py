@@ -1,6 +1,6 @@
 """The `performance` role: what the baseline means, and what validation shows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from perfcrew.records.base import Record
 from perfcrew.records.evidence import Effect, Evidence
 from perfcrew.records.target import Target
 from perfcrew.records.work import Change, Finding, FindingKind, Place, RecipeRequest, Severity
-from tools.detectors import finding_id
+from tools.detectors import counts, finding_id
 from tools.explain import explain_query
 from tools.source import list_files, read_file, search_code
 
@@ -72,17 +72,22 @@ def brief_validation(changes: Iterable[Change], effects: Iterable[Effect], evide
 
 
 def check_baseline(answer: BaselineAnswer, known: Mapping[str, Evidence]) -> list[str]:
-    """Findings must cite evidence that exists."""
+    """Findings must cite evidence that exists and counts."""
+    good = [name for name in sorted(known) if counts(known[name])]
     return [
-        f"finding {number}: there is no evidence `{name}`; there is: {', '.join(sorted(known))}"
+        f"finding {number}: {_problem(name, known)}; there is: {', '.join(good)}"
         for number, finding in enumerate(answer.findings)
         for name in finding.evidence
-        if name not in known
+        if name not in good
     ]
 
 
+def _problem(name: str, known: Mapping[str, Evidence]) -> str:
+    return f"`{name}` does not count" if name in known else f"there is no evidence `{name}`"
+
+
 def to_findings(
-    answer: BaselineAnswer, detected: Iterable[Finding], shares: Mapping[str, float]
+    answer: BaselineAnswer, detected: Iterable[Finding], shares: Mapping[str, float], doubtful: Collection[str] = ()
 ) -> tuple[Finding, ...]:
     """The detectors' findings and the agent's, merged by id.
 
@@ -90,10 +95,14 @@ def to_findings(
         answer: what the agent proposed.
         detected: what code found; its measured shares are kept.
         shares: measured share of end-to-end time by function name, source line and query fingerprint.
+        doubtful: ids of evidence that does not count; what rests on nothing else is left out.
     """
     merged = {finding.id: finding for finding in detected}
     covered = {(known.kind, name): known.id for known in merged.values() for name in known.covers}
-    for proposed in answer.findings:
+    for given in answer.findings:
+        proposed = given.model_copy(update={"evidence": tuple(name for name in given.evidence if name not in doubtful)})
+        if not proposed.evidence:
+            continue
         name = _known_name(proposed, covered) or finding_id(proposed.kind, proposed.place)
         known = merged.get(name)
         merged[name] = Finding(

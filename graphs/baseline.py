@@ -12,7 +12,7 @@ from perfcrew.errors import ReplayMiss
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.work import Finding
 from prompts import render
-from tools.detectors import detect, measured_shares
+from tools.detectors import counts, detect, measured_shares
 from tools.duel import NOISE, Duel, run_duel
 from tools.git import worktree_of
 from tools.knowledge import GraphSummary, build_graph, describe_paths, merge_measurements
@@ -26,13 +26,14 @@ async def baseline(state: RunState, crew: Crew) -> Update:
     noise = await measure_noise(crew, lane, state["base"])
     detected = detect(evidence)
     known = {item.id: item for item in evidence}
+    doubtful = {item.id for item in evidence if not counts(item)}
     brief = brief_baseline(state["request"], crew.workspace.target, evidence, detected)
     findings: tuple[Finding, ...] = detected
     try:
         done = await converse(
             BASELINE, render(BASELINE.prompt), brief, crew, lane, lambda answer: check_baseline(answer, known)
         )
-        findings = to_findings(done.answer, detected, measured_shares(evidence))
+        findings = to_findings(done.answer, detected, measured_shares(evidence), doubtful)
         evidence = [*evidence, *done.evidence]
         notes += done.stale
     except (AgentFailed, ReplayMiss) as error:

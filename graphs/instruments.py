@@ -46,6 +46,7 @@ class Step:
         take: the instrument.
         everywhere: for all workloads that it fits, not only for the primary one.
         workloads: kinds of workload that it fits.
+        wide: the same, but only where `deep` steps are taken; there its `brief` looks at those other workloads.
         brief: takes its place where a model waits for the baseline, at less cost.
         deep: left out where a model waits for the baseline; `perfcrew measure` takes it.
         asked: takes so long that it is left out unless it is named.
@@ -56,6 +57,7 @@ class Step:
     kind: str
     take: Instrument
     everywhere: bool = False
+    wide: bool = False
     workloads: frozenset[str] = frozenset({"http"})
     brief: Instrument | None = None
     deep: bool = False
@@ -114,7 +116,9 @@ async def take_capacity(workspace: Workspace, commit: str, workload: Workload, a
         return await measure_capacity(workspace, running, workload, workspace.target.goal, worker=worker)
 
 
-async def take_memory(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
+async def take_memory(
+    workspace: Workspace, commit: str, workload: Workload, arm: str, *, patient: bool = False
+) -> Evidence:
     """Memory over a steady load."""
     async with (
         quiet_lease(workspace),
@@ -122,8 +126,13 @@ async def take_memory(workspace: Workspace, commit: str, workload: Workload, arm
         start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
         return await measure_memory(
-            workspace, running, workload, seconds=_short(workspace, MEMORY_SECONDS), worker=worker
+            workspace, running, workload, seconds=_short(workspace, MEMORY_SECONDS), worker=worker, patient=patient
         )
+
+
+async def take_memory_patiently(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
+    """The same with more load while it can't be told whether memory grows."""
+    return await take_memory(workspace, commit, workload, arm, patient=True)
 
 
 async def take_payload(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
@@ -149,9 +158,9 @@ STEPS: tuple[Step, ...] = (
     Step("start", take_start, workloads=frozenset({"http", "locust", "page"}), deep=True),
     Step("load", take_load, everywhere=True, workloads=frozenset({"http", "locust", "command"})),
     Step("queries", take_queries, everywhere=True),
-    Step("cpu", measure_cpu, brief=sketch_cpu),
-    Step("memory", take_memory),
-    Step("payload", take_payload),
+    Step("cpu", measure_cpu, brief=sketch_cpu, wide=True),
+    Step("memory", take_memory_patiently, brief=take_memory),
+    Step("payload", take_payload, wide=True),
     Step("loop", measure_event_loop, deep=True),
     Step("pool", measure_pool, deep=True, applies=_has_database),
     Step("round_trips", measure_round_trips, deep=True, applies=_has_server),

@@ -39,7 +39,7 @@ def plan_steps(target: Target, *, deep: bool, only: Collection[str] = ()) -> Ite
         if fitting:
             first[step.kind] = fitting[0]
             yield step, fitting[0]
-    for step in (step for step in steps if step.everywhere):
+    for step in (step for step in steps if step.everywhere or (deep and step.wide)):
         for workload in target.workload:
             if workload.kind in step.workloads and workload != first[step.kind]:
                 yield step, workload
@@ -113,7 +113,8 @@ def _fits(step: Step, evidence: Iterable[Evidence]) -> bool:
 def _bound(
     step: Step, workspace: Workspace, commit: str, workload: Workload, arm: str, deep: bool
 ) -> Callable[[], Awaitable[Evidence]]:
-    take = step.take if deep or step.brief is None else step.brief
+    thorough = deep and not (step.wide and workload != workspace.target.primary)
+    take = step.take if thorough or step.brief is None else step.brief
     return lambda: take(workspace, commit, workload, arm)
 
 

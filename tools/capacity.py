@@ -59,7 +59,8 @@ async def measure_capacity(
 ) -> Evidence:
     """The highest rate, in requests a second, at which an arm holds the goals of a workload.
 
-    Facts: `capacity_rps`, `broken_rps` (the lowest rate that missed a goal; None where none did), `steps`,
+    Facts: `capacity_rps`, `wanted_rps` (the rate that the workload or a goal asks for; None where neither does),
+    `broken_rps` (the lowest rate that missed a goal; None where none did), `steps`,
     `generator_bound` (1: the load generator, not the arm, ended the search, and the capacity is higher).
 
     Args:
@@ -89,9 +90,17 @@ async def measure_capacity(
             await search.run(len(alone.requests) / alone.seconds / 2, limit_s)
     raw = {
         "kind": "capacity", "workload": workload.name, "arm": arm.name, "commit": arm.commit, "goals": search.goals,
-        "connections": workload.connections, "steps": search.steps, "alone_ms": search.alone_ms,
+        "connections": workload.connections, "wanted": wanted_rate(goals, workload), "steps": search.steps,
+        "alone_ms": search.alone_ms,
     }  # fmt: skip
     return capacity_evidence(workspace, raw, loader.instrument)
+
+
+def wanted_rate(goals: Sequence[Criterion], workload: Workload) -> float | None:
+    """Requests a second that the workload or a goal `at_least` asks for, the highest; None where neither does."""
+    rates = [goal.value for goal in goals if goal.workload == workload.name and goal.comparison == "at_least"
+             and goal.metric in ("http.rps", "http.capacity_rps")]  # fmt: skip
+    return max([*rates, *([workload.rate] if workload.rate else [])], default=None)
 
 
 def choose_goals(goals: Sequence[Criterion], workload: str, alone_p95_ms: float) -> Goals:
@@ -212,7 +221,7 @@ def capacity_evidence(workspace: Workspace, raw: dict[str, Any], instrument: str
         digest="\n".join(lines), measurements=(measurement,), artifact=samples,
         facts={
             "capacity_rps": value, "broken_rps": min(broken, default=None), "steps": len(raw["steps"]),
-            "generator_bound": int(bound),
+            "generator_bound": int(bound), "wanted_rps": raw.get("wanted"),
         },
     )  # fmt: skip
 

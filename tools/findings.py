@@ -1,5 +1,6 @@
 """What every detector shares: how a finding is made, named, placed and weighed."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from perfcrew.records.evidence import Evidence
@@ -11,6 +12,26 @@ Rule = Callable[[Evidence], Iterator[Finding]]
 """Findings from one piece of evidence; none where nothing is wrong."""
 MIN_SHARE = 0.02
 """Below this share of end-to-end time nothing is worth a finding."""
+COMPRESSIBLE_BYTES = 10_000
+"""A smaller text gains little from compression."""
+COMPRESSED_SHARE = 0.6
+"""What gzip must make of a text, at most, to be worth it."""
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+UNSHARED = {
+    "payload": "on loopback bytes and round trips cost next to nothing; to users they cost what their network makes",
+    "round_trips": "it costs time only where the database is on another machine",
+    "capacity": "a rate is no part of a request's time",
+    "memory": "memory is no time",
+    "allocations": "memory is no time",
+    "heap": "memory is no time",
+    "schema": "no measured query needs it",
+    "vitals": "it is the page's time, not the server's",
+    "page": "it is counted, not timed",
+    "bundle": "it is counted, not timed",
+    "lighthouse": "Lighthouse estimates what it costs",
+}
+"""Why the findings of an instrument have no share of end-to-end time."""
+_PARAMETER = re.compile(r"\{[^/}]*\}|<[^/>]*>|:\w+|\*")
 
 
 def finding_id(kind: str, place: Place) -> str:
@@ -36,7 +57,7 @@ def make_finding(
         place: where it is; names the finding.
         claim: what is wrong, with the figures that show it.
         item: the evidence.
-        share: of end-to-end time; None where the instrument can't tell.
+        share: of end-to-end time; None where the instrument can't tell, for the reason in `UNSHARED`.
         remedy: one that fits better than the kind's usual one.
         severity: where the share doesn't say it.
         covers: queries and lines (`path:line`) that it is about as well.
@@ -48,6 +69,7 @@ def make_finding(
         claim=claim,
         evidence=(item.id,),
         share=None if share is None else min(share, 1.0),
+        unshared=UNSHARED[item.kind] if share is None else "",
         severity=severity or severity_of(share),
         remedy=remedy or REMEDY[kind],
         prevention=PREVENTION[kind],
@@ -61,6 +83,11 @@ def severity_of(share: float | None) -> Severity:
     if share is None:
         return "medium"
     return "critical" if share >= 0.5 else "high" if share >= 0.2 else "medium" if share >= 0.05 else "low"
+
+
+def rank(finding: Finding) -> tuple[int, float, str]:
+    """Sorts the gravest first; among equals the largest share, and what has none after those that have one."""
+    return SEVERITIES.index(finding.severity), -(finding.share or 0.0), finding.id
 
 
 def place_of(site: str, **more: str | None) -> Place:
@@ -78,6 +105,16 @@ def site_of(row: Row) -> str:
 def line_of(site: str) -> str:
     """`path:line` of `path:line function`."""
     return site.partition(" ")[0]
+
+
+def runs_in_node(site: str) -> bool:
+    """Whether a site is JavaScript's, so that remedies speak of Node."""
+    return line_of(site).rpartition(":")[0].endswith((".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".jsx", ".tsx"))
+
+
+def same_endpoint(one: str, other: str) -> bool:
+    """Whether two names are of one endpoint: instruments write its parameters as the workload or as the framework."""
+    return _PARAMETER.sub("*", one).rstrip("/") == _PARAMETER.sub("*", other).rstrip("/")
 
 
 def grouped(rows: Iterable[Row], name: str) -> dict[str, list[Row]]:

@@ -1,11 +1,21 @@
-"""Detectors for the program: CPU, the event loop, memory, waiting for connections."""
+"""Detectors for the program: CPU, the event loop, waiting for connections."""
 
 from collections.abc import Iterator
 
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.facts import Row, number, text, unpack_rows
 from perfcrew.records.work import Finding, Place
-from tools.findings import MIN_SHARE, Rule, grouped, line_of, make_finding, place_of, site_of, workload_of
+from tools.findings import (
+    MIN_SHARE,
+    Rule,
+    grouped,
+    line_of,
+    make_finding,
+    place_of,
+    runs_in_node,
+    site_of,
+    workload_of,
+)  # fmt: skip
 
 HOT_SHARE, HOT_MS = 0.05, 3.0
 """CPU share and milliseconds a request of one function of the target's, without database libraries below it: both,
@@ -18,8 +28,8 @@ LAG_MS = 50.0
 """P95 of the event loop's lag from which on other requests feel it."""
 POOL_WAIT_SHARE = 0.10
 OPENS_PER_REQUEST = 0.5
-STAY_SHARE = 0.3
-"""A call site is named with a leak from this share of what stays."""
+HELD_SHARE = 0.3
+"""Share of the load's time for which a loop is held before that is said without a line to blame."""
 
 
 def find_held_loop(item: Evidence) -> Iterator[Finding]:
@@ -40,14 +50,20 @@ def find_held_loop(item: Evidence) -> Iterator[Finding]:
         )
         single = number(rows[0], "ms") >= held / 2
         place = place_of(text(rows[0], "site"), endpoint=endpoint) if single else Place(endpoint=endpoint)
+        remedy = _loop_remedy(endpoints.get(endpoint, {}), held, node=runs_in_node(text(rows[0], "site")))
         yield make_finding(
             "blocking_call", place.model_copy(update={"symbol": None}), claim, item, share,
-            remedy=_loop_remedy(endpoints.get(endpoint, {}), held), covers=[line_of(text(row, "site")) for row in rows],
+            remedy=remedy, covers=[line_of(text(row, "site")) for row in rows],
         )  # fmt: skip
 
 
-def _loop_remedy(endpoint: Row, held_ms: float) -> str:
+def _loop_remedy(endpoint: Row, held_ms: float, *, node: bool) -> str:
     """By what the loop is held: a synchronous database driver, or work of the program's own."""
+    if node:
+        return (
+            "await the asynchronous form of what holds it (no `…Sync` call), do it once where its arguments repeat, or "
+            "hand it to a worker thread (worker_threads)"
+        )
     waiting = number(endpoint, "db_ms")
     if waiting >= held_ms / 2:
         return (
@@ -61,56 +77,36 @@ def _loop_remedy(endpoint: Row, held_ms: float) -> str:
 
 
 def find_loop_lag(item: Evidence) -> Iterator[Finding]:
-    """Lines of the target's that make a loop late for everybody.
+    """Lines of the target's that make a loop late for everybody; or that it is late, where no line stands out.
 
     Those that wait are always worth naming. Those that compute are named unless a query or a function that other
-    evidence shows stands there: see `tools.detectors`.
+    evidence shows stands there: see `tools.findings_joined`.
     """
     if number(item.facts, "p95_ms") < LAG_MS:
         return
-    for row in unpack_rows(item.facts, "hold"):
-        if number(row, "share") < LOOP_SHARE or not number(row, "own"):
-            continue
-        state = text(row, "state")
-        claim = (
-            f"{text(row, 'site')} holds the event loop for {number(row, 'share'):.0%} of the load's time, {state}; "
-            f"it is {number(item.facts, 'p95_ms'):.0f} ms late at P95, {number(item.facts, 'max_ms'):.0f} ms at most"
-        )
-        place = place_of(text(row, "site"))
-        yield make_finding("blocking_call", place, claim, item, number(row, "share"), remedy=_hold_remedy(state))
+    late = f"it is {number(item.facts, 'p95_ms'):.0f} ms late at P95, {number(item.facts, 'max_ms'):.0f} ms at most"
+    rows = [row for row in unpack_rows(item.facts, "hold") if number(row, "share") >= LOOP_SHARE and number(row, "own")]
+    for row in rows:
+        site, state = text(row, "site"), text(row, "state")
+        claim = f"{site} holds the event loop for {number(row, 'share'):.0%} of the load's time, {state}; {late}"
+        yield make_finding("blocking_call", place_of(site), claim, item, number(row, "share"),
+                           remedy=_hold_remedy(state, node=runs_in_node(site)))  # fmt: skip
+    held = number(item.facts, "held_share")
+    if not rows and held >= HELD_SHARE:
+        workload = workload_of(item)
+        claim = f"under {workload} the event loop is held for {held:.0%} of the time, by no line for long; {late}"
+        yield make_finding("blocking_call", Place(endpoint=workload), claim, item, held)
 
 
-def _hold_remedy(state: str) -> str:
+def _hold_remedy(state: str, *, node: bool) -> str:
+    if node:
+        return _loop_remedy({}, 0.0, node=True)
     if state == "computing":
-        return "do less here, do it once, or hand it to a worker process: a thread would keep the interpreter's lock"
+        return (
+            "do less here, do it once where its arguments repeat, or hand it to a worker process: a thread would keep "
+            "the interpreter's lock, unless native code lets go of it"
+        )
     return "await an asynchronous equivalent, or call it in a thread: asyncio.to_thread, or a handler with plain `def`"
-
-
-def find_leak(item: Evidence) -> Iterator[Finding]:
-    """Memory that grows with the requests served."""
-    if item.facts.get("leak") != 1:
-        return
-    growth, rising = number(item.facts, "growth_kb_per_request"), number(item.facts, "rising_share")
-    workload = workload_of(item)
-    low, high = item.facts.get("growth_low"), item.facts.get("growth_high")
-    surely = f" ({low:.1f} to {high:.1f})" if isinstance(low, float) and isinstance(high, float) else ""
-    claim = f"under {workload} memory grows by {growth:.1f} kB{surely} a request, rising in {rising:.0%} of the steps"
-    yield make_finding("memory_leak", Place(endpoint=workload), claim, item, None)
-
-
-def find_leaking_site(item: Evidence) -> Iterator[Finding]:
-    """The call site of most of what stays after requests. It is no leak by itself: see `tools.detectors`."""
-    total = number(item.facts, "stays_kb_per_request")
-    for row in unpack_rows(item.facts, "stays"):
-        kb = number(row, "kb")
-        # What no line of the target's allocates is named by the library's file.
-        if text(row, "site").startswith(("<", "/")) or kb < STAY_SHARE * total:
-            continue
-        claim = f"{text(row, 'site')} allocates {kb:.1f} kB a request that stays, of {total:.1f} kB that do"
-        # The same place as the leak that the memory's slope shows: one finding, with the line.
-        place = place_of(text(row, "site"), endpoint=workload_of(item)).model_copy(update={"symbol": None})
-        yield make_finding("memory_leak", place, claim, item, None, covers=[line_of(text(row, "site"))])
-        return
 
 
 def find_hot_path(item: Evidence) -> Iterator[Finding]:
@@ -146,7 +142,11 @@ def find_blocking_wait(item: Evidence) -> Iterator[Finding]:
             f"{site_of(row)} holds the event loop for {held:.0%} of its clock, only {computing:.0%} of it in Python "
             "code: it waits or runs native code there while no other request moves"
         )
-        yield make_finding("blocking_call", place_of(site_of(row)), claim, item, held, remedy=_hold_remedy("waiting"))
+        remedy = (
+            "where it waits, await an asynchronous equivalent; where native code computes, do it once where its "
+            "arguments repeat, or call it in a thread (asyncio.to_thread, or a handler with plain `def`)"
+        )
+        yield make_finding("blocking_call", place_of(site_of(row)), claim, item, held, remedy=remedy)
 
 
 def find_pool_wait(item: Evidence) -> Iterator[Finding]:
@@ -174,6 +174,4 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "cpu": (find_hot_path, find_serialisation, find_blocking_wait, find_pool_wait),
     "loop": (find_loop_lag,),
     "pool": (find_pool_wait, find_opened_connections),
-    "memory": (find_leak,),
-    "allocations": (find_leaking_site,),
 }

@@ -23,6 +23,8 @@ class Grown:
     name: str
     kb: float
     objects: float | None = None
+    own: bool = False
+    """A call site in the target's own code."""
 
 
 def sum_snapshot(snapshot: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
@@ -68,6 +70,7 @@ def sum_sampling(profiles: Iterable[Mapping[str, Any]], root: str, requests: int
     V8 knows the line on which a function begins.
     """
     sizes: Counter[str] = Counter()
+    owned: set[str] = set()
 
     def walk(node: Mapping[str, Any], stack: str) -> None:
         name = node["callFrame"]["functionName"]
@@ -75,12 +78,15 @@ def sum_sampling(profiles: Iterable[Mapping[str, Any]], root: str, requests: int
         if node["selfSize"] and (read := parse_stacks(f"{here} 1", root)):
             frames = read[0][0]
             own = next((frame for frame in reversed(frames) if frame.own), frames[-1])
-            sizes[f"{own.path}:{own.line} {own.name}"] += node["selfSize"]
+            site = f"{own.path}:{own.line} {own.name}"
+            sizes[site] += node["selfSize"]
+            if own.own:
+                owned.add(site)
         for child in node.get("children", ()):
             walk(child, here)
 
     for profile in profiles:
         walk(profile["head"], "")
     each = max(requests, 1)
-    found = (Grown(site, size / 1000 / each) for site, size in sizes.items())
+    found = (Grown(site, size / 1000 / each, own=site in owned) for site, size in sizes.items())
     return sorted(found, key=lambda one: (-one.kb, one.name))

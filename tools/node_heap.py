@@ -31,8 +31,8 @@ TOP = 8
 async def measure_heap(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
     """Heap growth by constructor and function, and allocation by function, in kB a request.
 
-    Facts: `grown_kb_per_request`, rows `grown` (constructor, with `objects`), `stays` and `allocated` (site),
-    each with `kb` a request.
+    Facts: `grown_kb_per_request`, `requests`, rows `grown` (constructor, with `objects`), `stays` and `allocated`
+    (site, `own` if it is the target's), each with `kb` a request.
 
     Raises:
         InstrumentError: the server is not Node, or its start command drops NODE_OPTIONS.
@@ -109,7 +109,8 @@ def heap_evidence(workspace: Workspace, raw: dict[str, Any]) -> Evidence:
         facts={
             "grown_kb_per_request": total, "requests": raw["requests"],
             **{key: value for kind, found in rows.items() for key, value in pack_rows(
-                kind, [{"site": one.name, "kb": one.kb, "objects": one.objects} for one in found[:TOP]]).items()},
+                kind, [{"site": one.name, "kb": one.kb, "objects": one.objects, "own": int(one.own)}
+                       for one in found[:TOP]]).items()},
         },
     )  # fmt: skip
 

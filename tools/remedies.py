@@ -10,7 +10,7 @@ REMEDY: dict[FindingKind, str] = {
     "no_compression": "compress responses of this type above a size (gzip or better) in the application or the proxy",
     "memory_leak": "find what holds on to each request's data and bound it or let it go",
     "blocking_call": "await an asynchronous equivalent, or move the call to a thread pool or a background worker",
-    "cpu_hot_path": "do the work once, with a better algorithm, or not in Python",
+    "cpu_hot_path": "do the work once where its arguments repeat, or with a better algorithm, or in native code",
     "cache_miss": "keep the result where it can't go stale, with a bound and a rule for dropping it",
     "pool_exhausted": "hold connections for a shorter time, or size the pool to the concurrency",
     "repeated_computation": "ask once and pass the result on within the request",
@@ -24,6 +24,8 @@ REMEDY: dict[FindingKind, str] = {
     "duplicate_index": "drop one of them; the other serves the same queries",
     "unused_index": "drop it once production's own statistics agree: each write pays for it",
     "round_trips": "ask once: drop redirects and repeated requests, keep connections",
+    "low_capacity": "find what saturates first (a core, the event loop, the pool), relieve it, or add processes",
+    "memory_peak": "stream or page what is read and sent, so that a request never holds all of it",
     "other": "see the claim",
 }
 PREVENTION: dict[FindingKind, str] = {
@@ -48,5 +50,7 @@ PREVENTION: dict[FindingKind, str] = {
     "duplicate_index": "review new indexes against those that exist",
     "unused_index": "look at the database's index statistics before each release",
     "round_trips": "count the requests of a page in tests",
+    "low_capacity": "a load test at the rate that is asked for, before each release",
+    "memory_peak": "measure a request's peak memory on data of production size",
     "other": "watch the metric",
 }

@@ -14,6 +14,8 @@ from tools.requests import Asked
 
 N_PLUS_ONE_CALLS = 5
 """One fingerprint this often within one request is an N+1 suspect."""
+SHOWN_SQL = 240
+"""Characters of a statement that its row holds."""
 Line = dict[str, Any]
 
 
@@ -100,6 +102,8 @@ class Group:
     rows: float | None = None
     distinct: float = 0.0
     """Different parameter sets a request."""
+    same_for: int = 0
+    """How many different requests, all that there were, asked it with the very same values; 0 where one did not."""
 
     @property
     def repeated(self) -> bool:
@@ -158,6 +162,7 @@ def _usual_gap(statements: Sequence[Line], calls: Sequence[Line]) -> float:
 def _groups(lines: Sequence[Line]) -> list[Group]:
     """Statements by place, summed over an endpoint's requests and divided by their number at the end."""
     groups: dict[tuple[str, str], Group] = {}
+    values: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for request in lines:
         loops = loop_times(request["statements"])
         calls: dict[tuple[str, str], list[Line]] = defaultdict(list)
@@ -169,7 +174,9 @@ def _groups(lines: Sequence[Line]) -> list[Group]:
             group.max_calls = max(group.max_calls, len(made))
             group.ms += sum(call["ms"] for call in made)
             group.loop_ms += loops[key]
-            group.distinct += len({call["params"] for call in made})
+            asked = {call["params"] for call in made}
+            group.distinct += len(asked)
+            values[key][f"{request['path']}?{request['query']}"] |= asked
             rows = [call["rows"] for call in made if call["rows"] is not None]
             if rows:
                 group.rows = (group.rows or 0.0) + sum(rows)
@@ -178,6 +185,10 @@ def _groups(lines: Sequence[Line]) -> list[Group]:
             total / len(lines) for total in (group.calls, group.ms, group.loop_ms, group.distinct)
         )
         group.rows = None if group.rows is None else group.rows / len(lines)
+    everything = {f"{request['path']}?{request['query']}" for request in lines}
+    for key, by_request in values.items():
+        always = by_request.keys() == everything and len({frozenset(asked) for asked in by_request.values()}) == 1
+        groups[key].same_for = len(everything) if always else 0
     return sorted(groups.values(), key=lambda group: -group.loop_ms)
 
 
@@ -223,7 +234,8 @@ def to_rows(endpoints: Sequence[Endpoint], texts: dict[str, Line]) -> dict[str, 
                 "id": group.id, "endpoint": endpoint.name, "site": group.site, "via": group.via, "calls": group.calls,
                 "max_calls": group.max_calls, "ms": group.ms, "rows": group.rows, "distinct": group.distinct,
                 "share": group.ms * part, "loop_share": group.loop_ms * part, "n_plus_one": int(group.n_plus_one),
-                "repeated": int(group.repeated), "sql": texts.get(group.id, {}).get("fingerprint", "")[:240],
+                "repeated": int(group.repeated), "same_for": group.same_for,
+                "sql": texts.get(group.id, {}).get("fingerprint", "")[:SHOWN_SQL],
                 "mix_calls": group.calls * endpoint.weight / weights,
             })  # fmt: skip
         for site, ms in endpoint.blocked:

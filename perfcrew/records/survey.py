@@ -31,7 +31,7 @@ class Survey(Record):
     """The first one is the primary one."""
     metrics: tuple[Measurement, ...]
     findings: tuple[Finding, ...]
-    """The largest share of end-to-end time first."""
+    """The gravest first, among equals the largest share of end-to-end time."""
     notes: tuple[str, ...]
     """What could not be measured, and the remedy; what was left out."""
     run_id: str = ""

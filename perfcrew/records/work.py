@@ -13,7 +13,7 @@ FindingKind = Literal[
     "n_plus_one", "missing_index", "slow_query", "large_payload", "no_compression", "memory_leak", "blocking_call",
     "cpu_hot_path", "cache_miss", "pool_exhausted", "repeated_computation", "serialisation", "bundle_size",
     "layout_shift", "slow_paint", "slow_interaction", "blocked_rendering", "heavy_image", "duplicate_index",
-    "unused_index", "round_trips", "other",
+    "unused_index", "round_trips", "low_capacity", "memory_peak", "other",
 ]  # fmt: skip
 Severity = Literal["low", "medium", "high", "critical"]
 Level = Literal["low", "medium", "high"]
@@ -83,6 +83,8 @@ class Finding(Record):
     """Ids of evidence or measurements."""
     share: float | None = None
     """Share of end-to-end time, 0 to 1; None where the instrument can't tell."""
+    unshared: str = ""
+    """Why there is no share; empty where there is one, and where a model proposed the finding."""
     severity: Severity
     remedy: str
     prevention: str

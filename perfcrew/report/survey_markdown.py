@@ -16,6 +16,7 @@ def render_survey(survey: Survey) -> str:
         lines.append("Nothing found that is worth mending.")
     for finding in survey.findings:
         share = "no share of time" if finding.share is None else f"{finding.share:.0%} of end-to-end time"
+        why = [f"- no share of time: {escape(finding.unshared)}"] if finding.unshared else []
         where = describe_place(finding.place)
         place = f" at {escape(where)}" if where else ""
         lines += [
@@ -23,6 +24,7 @@ def render_survey(survey: Survey) -> str:
             escape(finding.claim), "",
             f"- remedy: {escape(finding.remedy)}",
             f"- prevention: {escape(finding.prevention)}",
+            *why,
             f"- evidence: {', '.join(f'`{name}`' for name in finding.evidence)}", "",
         ]  # fmt: skip
     for table in tables(survey):

@@ -48,7 +48,8 @@ def _print_findings(survey: Survey, console: Console) -> None:
         console.print(Text("Nothing found that is worth mending.", style="green"))
         return
     count = len(survey.findings)
-    console.print(Text(f"{count} finding{'s' if count > 1 else ''}, by share of end-to-end time", style="bold"))
+    head = f"{count} finding{'s' if count > 1 else ''}, the gravest first, with shares of end-to-end time"
+    console.print(Text(head, style="bold"))
     told: set[str] = set()
     for finding in survey.findings:
         console.print(_head(finding), no_wrap=True, overflow="ellipsis")

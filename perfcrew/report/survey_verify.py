@@ -1,6 +1,9 @@
 """A survey or a comparison computed again from its raw files, figure by figure."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.evidence import Evidence
@@ -12,6 +15,7 @@ from perfcrew.report.verify import Checker, VerifyResult, verify_files
 from perfcrew.verdict import decide
 
 Detect = Callable[[Iterable[Evidence]], tuple[Finding, ...]]
+_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _SEAL = "seal (a field that no raw file gives was altered)"
 
 
@@ -30,10 +34,31 @@ def verify_survey(survey: Survey, artifacts: Artifacts, detect: Detect) -> Verif
     checker = Checker(artifacts)
     for measurement in survey.metrics:
         checker.verify_measurement(measurement)
-    again = detect(survey.evidence)
-    checker.compare("findings", [item.model_dump() for item in survey.findings], [item.model_dump() for item in again])
+    _verify_findings(checker, survey.findings, detect(restore_evidence(survey)))
     checker.compare(_SEAL, survey.seal, digest(survey))
     return VerifyResult(run_id=survey.run_id, figures=checker.figures, files=files)
+
+
+def restore_evidence(survey: Survey) -> tuple[Evidence, ...]:
+    """A survey's evidence with its measurements, as detectors saw it: those from the same raw file belong to it."""
+    return tuple(
+        item.model_copy(update={"measurements": tuple(
+            metric for metric in survey.metrics if item.artifact and metric.samples.sha256 == item.artifact.sha256
+        )})
+        for item in survey.evidence
+    )  # fmt: skip
+
+
+def _verify_findings(checker: Checker, told: Sequence[Finding], again: Sequence[Finding]) -> None:
+    """What a finding says, not how: other versions give other advice and choose other words, with the same figures."""
+    checker.compare("findings", [_plain(item) for item in told], [_plain(item) for item in again])
+    for one, other in zip(told, again, strict=True):
+        strange = Counter(_FIGURE.findall(one.claim)) - Counter(_FIGURE.findall(other.claim))
+        checker.compare(f"findings[{one.id}].claim, figures that its evidence does not give", sorted(strange), [])
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return finding.model_dump(exclude={"claim", "remedy", "prevention", "unshared"})
 
 
 def verify_comparison(comparison: Comparison, artifacts: Artifacts) -> VerifyResult:

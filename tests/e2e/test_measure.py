@@ -99,10 +99,13 @@ def test_measuring_finds_verifies_and_leaves_nothing(repo: Path, tmp_path: Path,
     assert {path: path.read_bytes() for path in repo.rglob("*") if path.is_file()} == files
     assert survey.dirty and any("changes that are not committed" in note for note in survey.notes)
     assert [item.id for item in survey.evidence] == [
-        "start@tiny/base", "load@home/base", "payload@home/base", "load@other/base",
+        "start@tiny/base", "load@home/base", "payload@home/base", "load@other/base", "payload@other/base",
     ]  # fmt: skip
-    assert {finding.id for finding in survey.findings} == {"large_payload@GET /", "no_compression@GET /"}
-    assert all(finding.share is None and finding.evidence == ("payload@home/base",) for finding in survey.findings)
+    asked = {"GET /": ("payload@home/base",), "GET /other": ("payload@other/base",)}
+    assert {finding.id: finding.evidence for finding in survey.findings} == {
+        f"{kind}@{endpoint}": seen for kind in ("large_payload", "no_compression") for endpoint, seen in asked.items()
+    }
+    assert all(finding.share is None and finding.unshared for finding in survey.findings)
     (p50,) = [item for item in survey.metrics if item.id == "p50@home/base"]
     assert 30 <= p50.value < 1000
     folder = only_run(tmp_path)

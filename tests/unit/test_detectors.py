@@ -1,32 +1,40 @@
 """Rules that turn evidence into findings: they see what is sick and are silent about what is healthy."""
 
-from typing import Any
+from typing import get_args
 
 import pytest
+from finding_material import (
+    BLOCKED,
+    FAR,
+    HEALTHY,
+    HOLD,
+    HOT,
+    IMAGE,
+    LATE,
+    PLAN,
+    RATES,
+    SICK,
+    SLOPE,
+    STATEMENT,
+    STAYS,
+    TRIAL,
+    VITAL,
+    Case,
+    doubtful,
+    evidence,
+    heap,
+)  # fmt: skip
 
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.facts import pack_rows, unpack_rows
-from perfcrew.records.work import Place
+from perfcrew.records.work import FindingKind, Place
 from tools.detectors import detect, finding_id, measured_shares
+from tools.findings import UNSHARED, same_endpoint
+from tools.remedies import PREVENTION, REMEDY
 
-STATEMENT = {
-    "id": "q:aaaaaa", "endpoint": "GET /a", "site": "app/a.py:12 load", "via": "", "calls": 1.0, "max_calls": 1,
-    "ms": 0.4, "rows": 1.0, "distinct": 1.0, "share": 0.01, "loop_share": 0.01, "n_plus_one": 0, "repeated": 0,
-    "sql": "SELECT ?",
-}  # fmt: skip
-BLOCKED = {"endpoint": "GET /a", "site": "app/a.py:30 sleepy", "ms": 120.0, "of_ms": 200.0, "share": 0.6}
-PLAN = {"id": "q:bbbbbb", "endpoint": "GET /a", "site": "app/a.py:12 load", "calls": 1.0, "share": 0.3, "ms": 20.0,
-        "rows": 3, "scanned": 50_000, "table": "books", "lead": "books(author_id)", "index_used": 1, "after_ms": 0.1,
-        "index": "CREATE INDEX ix_books_author_id ON books (author_id)", "sql": "SELECT ?"}  # fmt: skip
-RESPONSE = {"endpoint": "GET /a", "path": "/a", "status": 200, "type": "application/json", "identity": 2_000,
-            "wire": 2_000, "encoding": "identity", "gzip": 700, "validator": None, "revalidates": None}  # fmt: skip
-HOT = {"path": "app/a.py", "name": "crunch", "line": 7, "cpu_share": 0.5, "cpu_total": 0.6, "time_share": 0.4,
-       "ms": 30.0, "serial_share": 0.0, "wall_share": 0.5, "loop_share": 0.0, "loop_cpu_share": 0.0}  # fmt: skip
-
-
-def evidence(kind: str, row: str = "", *rows: dict[str, Any], **facts: Any) -> Evidence:
-    packed = {**facts, **(pack_rows(row, rows) if row else {})}
-    return Evidence(id=f"{kind}@shop/base", kind=kind, title="", digest="", facts=packed)
+KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+POSITIVES = [(kind, case) for kind, cases in SICK.items() for case in cases]
+NEGATIVES = [items for cases in HEALTHY.values() for items in cases]
 
 
 def found(*items: Evidence) -> dict[str, float | None]:
@@ -38,117 +46,44 @@ def test_rows_survive_packing() -> None:
     assert unpack_rows({**pack_rows("row", rows), "other": 3, "row.x": 1}, "row") == rows
 
 
-HOLD = {"site": "app/a.py:30 sleepy", "own": 1, "ms": 900.0, "share": 0.4, "state": "computing", "work_share": 0.9,
-        "stack": ""}  # fmt: skip
-VITAL = {"metric": "page.lcp_ms", "short": "LCP", "value": 5200.0, "least": 5000.0, "most": 5400.0, "visits": 5,
-         "rating": "poor", "core": 1, "retired": 0, "element": "img.hero", "url": None, "script": None,
-         "parts": "load delay 3000 ms"}  # fmt: skip
-IMAGE = {"url": "/hero.png", "element": "img.hero", "bytes": 900_000, "mime": "image/png", "reserved": 0,
-         "old_format": 1, "too_large": 1, "lazy": 0, "natural": "4000×3000", "shown": "400×300"}  # fmt: skip
-
-SICK: list[tuple[Evidence, dict[str, float | None]]] = [
-    (
-        evidence("queries", "statement", {**STATEMENT, "n_plus_one": 1, "calls": 50, "loop_share": 0.7}),
-        {"n_plus_one@q:aaaaaa": 0.7},
-    ),
-    (
-        evidence("queries", "statement", {**STATEMENT, "repeated": 1, "calls": 6, "loop_share": 0.2}),
-        {"repeated_computation@q:aaaaaa": 0.2},
-    ),
-    (evidence("queries", "statement", {**STATEMENT, "ms": 80.0, "share": 0.5}), {"slow_query@q:aaaaaa": 0.5}),
-    (evidence("queries", "blocked", BLOCKED, {**BLOCKED, "ms": 20, "share": 0.1}), {"blocking_call@GET /a": 0.7}),
-    (evidence("explain", "plan", PLAN), {"missing_index@books(author_id)": 0.3}),
-    (evidence("explain", "plan", {**PLAN, "after_ms": None}), {"missing_index@books(author_id)": 0.3}),
-    (
-        evidence("explain", "plan", PLAN, {**PLAN, "id": "q:cccccc", "share": 0.2}),
-        {"missing_index@books(author_id)": 0.5},
-    ),
-    (
-        evidence("payload", "response", {**RESPONSE, "identity": 500_000, "wire": 500_000, "gzip": 20_000}),
-        {"large_payload@GET /a": None, "no_compression@GET /a": None},
-    ),
-    (
-        evidence("payload", "response", {**RESPONSE, "identity": 500_000, "wire": 9_000, "encoding": "br"}),
-        {"large_payload@GET /a": None},
-    ),
-    (
-        evidence("payload", "response", {**RESPONSE, "identity": 40_000, "gzip": 39_000, "revalidates": 0}),
-        {"cache_miss@GET /a": None},
-    ),
-    (evidence("memory", leak=1, growth_kb_per_request=20.0, rising_share=0.9), {"memory_leak@shop": None}),
-    (evidence("cpu", "hot", HOT), {"cpu_hot_path@crunch": 0.4}),
-    (evidence("cpu", "hot", {**HOT, "serial_share": 0.45}), {"serialisation@crunch": 0.4}),
-    (evidence("cpu", serial_share=0.5, busy=0.8, cpu_ms=40.0), {"serialisation@application": 0.4}),
-    (
-        evidence("cpu", "hot", {**HOT, "cpu_share": 0.01, "loop_share": 0.5, "loop_cpu_share": 0.01}),
-        {"blocking_call@crunch": 0.5},
-    ),
-    (evidence("cpu", pool_wait_share=0.4), {"pool_exhausted@application": 0.4}),
-    (evidence("pool", pool_wait_share=0.4, full_share=0.9, capacity=5), {"pool_exhausted@application": 0.4}),
-    (evidence("pool", open_share=0.3, opens_per_request=1.0), {"round_trips@database connections": 0.3}),
-    (evidence("loop", "hold", HOLD, p95_ms=80.0, max_ms=200.0), {"blocking_call@sleepy": 0.4}),
-    (evidence("vitals", "vital", VITAL), {"slow_paint@shop": None}),
-    (evidence("vitals", "vital", {**VITAL, "short": "CLS", "value": 0.3}), {"layout_shift@shop": None}),
-    (evidence("vitals", "vital", {**VITAL, "short": "INP", "value": 600.0}), {"slow_interaction@shop": None}),
-    (evidence("page", "unused", {"url": "/a.js", "unused": 300_000}, unused_bytes=300_000), {"bundle_size@shop": None}),
-    (evidence("page", "blocking", {"url": "/app.css", "bytes": 90_000}), {"blocked_rendering@shop": None}),
-    (evidence("page", "image", IMAGE), {"heavy_image@shop": None}),
-    (evidence("page", "duplicate", {"request": "GET /api/me", "count": 3}), {"round_trips@shop": None}),
-    (
-        evidence("bundle", "module", {"name": "moment", "bytes": 400_000}, plain=900_000, wire=200_000),
-        {"bundle_size@shop": None},
-    ),
-]
-HEALTHY = [
-    evidence("queries", "statement", STATEMENT),
-    evidence("queries", "statement", {**STATEMENT, "n_plus_one": 1, "loop_share": 0.001}),
-    evidence("queries", "statement", {**STATEMENT, "ms": 15.0, "share": 0.6}),
-    evidence("queries", "statement", {**STATEMENT, "ms": 300.0, "share": 0.05}),
-    evidence("queries", "statement", {**STATEMENT, "calls": 10, "ms": 150.0, "share": 0.5}),
-    evidence("queries", "blocked", {**BLOCKED, "ms": 20.0}),
-    evidence("explain", "plan", {**PLAN, "index": None}),
-    evidence("explain", "plan", {**PLAN, "after_ms": 19.0}),
-    evidence("explain", "plan", {**PLAN, "index_used": 0}),
-    evidence("explain", "plan", {**PLAN, "share": 0.001}),
-    evidence("payload", "response", RESPONSE),
-    evidence("payload", "response", {**RESPONSE, "identity": 40_000, "gzip": 39_000}),
-    evidence("payload", "response", {**RESPONSE, "identity": 500_000, "gzip": 2_000, "status": 500}),
-    evidence("payload", "response", {**RESPONSE, "identity": 40_000, "encoding": "gzip", "revalidates": 1}),
-    evidence("memory", leak=0, growth_kb_per_request=0.1, rising_share=0.2),
-    evidence("cpu", "hot", {**HOT, "ms": 0.5}),
-    evidence("cpu", "hot", {**HOT, "cpu_share": 0.01}),
-    evidence("cpu", "hot", {**HOT, "ms": 0.5, "loop_share": 0.5, "loop_cpu_share": 0.45}),
-    evidence("cpu", serial_share=0.5, busy=0.3, cpu_ms=1.0),
-    evidence("cpu", pool_wait_share=0.01),
-    evidence("load", p95=100.0),
-    evidence("pool", pool_wait_share=0.02, full_share=0.1, open_share=0.5, opens_per_request=0.01),
-    evidence("loop", "hold", HOLD, p95_ms=10.0, max_ms=200.0),
-    evidence("loop", "hold", {**HOLD, "share": 0.01}, {**HOLD, "own": 0}, p95_ms=80.0, max_ms=200.0),
-    evidence("allocations", "stays", {"site": "app/a.py:9 keep", "kb": 18.0, "blocks": 1}, stays_kb_per_request=20.0),
-    evidence("vitals", "vital", {**VITAL, "rating": "good"}, {**VITAL, "short": "FID", "retired": 1}),
-    evidence("page", "unused", {"url": "/app.js", "unused": 9_000}, unused_bytes=9_000),
-    evidence("page", "blocking", {"url": "/app.css", "bytes": 4_000}),
-    evidence("page", "image", {**IMAGE, "bytes": 9_000}, {**IMAGE, "old_format": 0, "too_large": 0}),
-    evidence("bundle", "module", {"name": "small", "bytes": 40_000}, plain=90_000, wire=20_000),
-    evidence("unheard of", p95=100.0),
-]
+def test_every_kind_has_a_case_that_shows_it_and_one_that_does_not() -> None:
+    assert set(KINDS) == SICK.keys() == HEALTHY.keys() == REMEDY.keys() == PREVENTION.keys()
+    assert all(SICK.values()) and all(HEALTHY.values())
 
 
-@pytest.mark.parametrize(("item", "expected"), SICK)
-def test_sees_what_is_sick(item: Evidence, expected: dict[str, float | None]) -> None:
-    assert found(item) == pytest.approx(expected)
-    for finding in detect([item]):
-        assert finding.evidence == (item.id,)
+@pytest.mark.parametrize(("kind", "case"), POSITIVES)
+def test_sees_what_is_sick(kind: FindingKind, case: Case) -> None:
+    items, expected = case
+    assert found(*items) == pytest.approx(expected)
+    known = {item.id for item in items}
+    for finding in detect(items):
+        assert finding.kind == kind and finding.source == "detector"
+        assert finding.evidence and known >= set(finding.evidence)
         assert finding.claim and finding.remedy and finding.prevention
-        assert finding.source == "detector"
+        assert (finding.share is None) == bool(finding.unshared)
 
 
-@pytest.mark.parametrize("item", HEALTHY)
-def test_is_silent_about_what_is_healthy(item: Evidence) -> None:
-    assert found(item) == {}
+@pytest.mark.parametrize("items", NEGATIVES)
+def test_is_silent_about_what_is_healthy(items: tuple[Evidence, ...]) -> None:
+    assert found(*items) == {}
 
 
-def test_the_largest_share_comes_first_and_each_finding_once() -> None:
+@pytest.mark.parametrize(("kind", "case"), POSITIVES)
+def test_nothing_rests_on_a_doubtful_figure(kind: FindingKind, case: Case) -> None:
+    assert found(*map(doubtful, case[0])) == {}, kind
+    assert measured_shares(map(doubtful, case[0])) == {}
+
+
+def test_the_gravest_comes_first_and_of_equals_the_largest_share() -> None:
+    large = evidence("explain", "plan", {**PLAN, "share": 0.6})
+    loops = evidence("queries", "statement", {**STATEMENT, "n_plus_one": 1, "loop_share": 0.21},
+                     {**STATEMENT, "id": "q:zzzzzz", "n_plus_one": 1, "loop_share": 0.3})  # fmt: skip
+    small = evidence("cpu", "hot", {**HOT, "time_share": 0.03})
+    ranked = [(item.severity, item.share) for item in detect([small, evidence("vitals", "vital", VITAL), loops, large])]
+    assert ranked == [("critical", 0.6), ("high", 0.3), ("high", 0.21), ("high", None), ("low", 0.03)]
+
+
+def test_each_finding_comes_once() -> None:
     small = evidence("queries", "statement", {**STATEMENT, "n_plus_one": 1, "loop_share": 0.3})
     other = small.model_copy(update={"id": "queries@other/base"})
     large = evidence("explain", "plan", {**PLAN, "share": 0.6})
@@ -182,9 +117,7 @@ def test_measured_shares_by_every_name() -> None:
 
 
 def test_a_leak_names_the_line_that_keeps() -> None:
-    slope = evidence("memory", leak=1, growth_kb_per_request=20.0, growth_low=18.5, growth_high=21.5, rising_share=0.9)
-    stays = {"site": "app/a.py:9 keep", "kb": 18.0, "blocks": 4}
-    (finding,) = detect([slope, evidence("allocations", "stays", stays, stays_kb_per_request=20.0)])
+    (finding,) = detect([SLOPE, evidence("allocations", "stays", STAYS, stays_kb_per_request=20.0)])
     assert (finding.place.path, finding.place.line, finding.place.endpoint) == ("app/a.py", 9, "shop")
     assert "20.0 kB (18.5 to 21.5) a request" in finding.claim and "app/a.py:9 keep" in finding.claim
     assert finding.evidence == ("memory@shop/base", "allocations@shop/base")
@@ -217,12 +150,11 @@ def test_the_remedy_of_a_held_loop_is_that_of_its_cause() -> None:
 
 
 def test_a_loop_held_where_a_query_or_a_hot_function_stands_is_said_once() -> None:
-    late = {"p95_ms": 80.0, "max_ms": 200.0}
     query = evidence("queries", "statement", {**STATEMENT, "site": "app/a.py:30 sleepy"})
-    assert found(query, evidence("loop", "hold", HOLD, **late)) == {}
+    assert found(query, evidence("loop", "hold", HOLD, **LATE)) == {}
     hot = evidence("cpu", "hot", {**HOT, "name": "sleepy"})
-    assert set(found(hot, evidence("loop", "hold", HOLD, **late))) == {"cpu_hot_path@sleepy"}
-    both = found(hot, evidence("loop", "hold", {**HOLD, "site": "app/b.py:1 wait", "state": "waiting"}, **late))
+    assert set(found(hot, evidence("loop", "hold", HOLD, **LATE))) == {"cpu_hot_path@sleepy"}
+    both = found(hot, evidence("loop", "hold", {**HOLD, "site": "app/b.py:1 wait", "state": "waiting"}, **LATE))
     assert set(both) == {"cpu_hot_path@sleepy", "blocking_call@wait"}
 
 
@@ -232,3 +164,53 @@ def test_neither_small_sites_nor_libraries_are_named_with_a_leak() -> None:
     library = {"site": "< lib/cache.py:3", "kb": 15.0, "blocks": 4}
     (finding,) = detect([slope, evidence("allocations", "stays", library, small, stays_kb_per_request=20.0)])
     assert finding.place.path is None and finding.evidence == ("memory@shop/base",)
+
+
+def test_a_leak_in_node_is_what_the_collected_heap_keeps() -> None:
+    (finding,) = detect([SLOPE, heap()])
+    assert finding.evidence == ("memory@shop/base", "heap@shop/base")
+    assert (finding.place.path, finding.place.line, finding.severity) == ("src/trail.js", 10, "medium")
+    assert "the heap keeps 4.0 kB of each request after collection: Visit (1.0 objects, 3.5 kB)" in finding.claim
+    assert "20.0 kB" in finding.claim
+
+
+def test_a_loop_of_queries_says_what_it_costs_at_a_distance() -> None:
+    row = {**STATEMENT, "endpoint": "GET /a/<int:number>", "n_plus_one": 1, "loop_share": 0.3}
+    far = evidence("round_trips", "far", {**FAR, "endpoint": "GET /a/{number}"}, rtt_ms=1.1)
+    (finding,) = detect([evidence("queries", "statement", row), far])
+    assert finding.evidence == ("queries@shop/base", "round_trips@shop/base")
+    assert finding.claim.endswith("; with the database 1.1 ms away the endpoint takes 45.0 ms in place of 20.0 ms")
+    assert not same_endpoint("GET /a/:number", "GET /b/{number}") and same_endpoint("GET /a/:id/", "GET /a/{number}")
+
+
+def test_an_index_that_was_tried_names_itself_as_the_remedy() -> None:
+    worse = {**TRIAL, "index": "CREATE INDEX worse ON books (author_id, x)", "saved_ms": 9.0, "saved_share": 0.45}
+    (finding,) = detect([evidence("explain", "plan", PLAN), evidence("index_trial", "trial", worse, TRIAL)])
+    assert finding.remedy.startswith("CREATE INDEX ix ON books (author_id), by a migration")
+    assert finding.evidence == ("index_trial@shop/base", "explain@shop/base")
+
+
+def test_one_cause_of_a_query_s_time_is_named() -> None:
+    loop = {**RATES, "repeated": 1, "calls": 4}
+    assert set(found(evidence("queries", "statement", loop))) == {"repeated_computation@q:aaaaaa"}
+    late = evidence("loop", "hold", {**HOLD, "share": 0.01}, held_share=0.8, **LATE)
+    assert set(found(late, evidence("queries", "blocked", BLOCKED))) == {"blocking_call@GET /a"}
+
+
+def test_two_instruments_on_one_matter_make_one_finding() -> None:
+    shift = evidence("vitals", "vital", {**VITAL, "short": "CLS", "value": 0.3})
+    (finding,) = detect([evidence("page", "image", {**IMAGE, "reserved": 0, "bytes": 9_000}), shift])
+    assert finding.severity == "high" and len(finding.evidence) == 2
+
+
+def test_remedies_speak_the_language_of_the_program() -> None:
+    (node,) = detect([evidence("queries", "blocked", {**BLOCKED, "site": "src/receipts.js:9 seal"})])
+    assert "worker_threads" in node.remedy and "`def`" not in node.remedy
+    (late,) = detect([evidence("loop", "hold", {**HOLD, "site": "src/receipts.ts:9 seal"}, **LATE)])
+    assert "worker_threads" in late.remedy
+
+
+def test_why_there_is_no_share_is_known_for_every_instrument_that_gives_none() -> None:
+    silent = {item.kind for _, (items, _) in POSITIVES for item in items for finding in detect([item])
+              if finding.share is None}  # fmt: skip
+    assert silent <= UNSHARED.keys()

@@ -1,6 +1,7 @@
 """What the performance role proposes becomes findings with measured shares, or with none."""
 
 import pytest
+from finding_material import doubtful
 
 from agents.performance import BaselineAnswer, ProposedFinding, check_baseline, to_findings
 from perfcrew.records.evidence import Evidence
@@ -52,3 +53,10 @@ def test_findings_must_cite_evidence_that_exists() -> None:
     [problem] = check_baseline(propose(fingerprint="q:1"), {known.id: known})
     assert "no evidence `queries@items/base`" in problem
     assert "cpu@items/base" in problem
+
+
+def test_nothing_rests_on_what_does_not_count() -> None:
+    known = doubtful(Evidence(id="queries@items/base", kind="queries", title="", digest=""))
+    [problem] = check_baseline(propose(fingerprint="q:1"), {known.id: known})
+    assert "`queries@items/base` does not count" in problem
+    assert to_findings(propose(fingerprint="q:1"), (), SHARES, {known.id}) == ()

@@ -42,6 +42,11 @@ def test_a_measure_takes_more_but_nothing_that_takes_minutes() -> None:
     assert planned(target(HTTP), deep=True, only=["capacity"]) == ["capacity@home"]
 
 
+def test_a_measure_looks_at_the_responses_and_the_cpu_of_every_workload() -> None:
+    others = {name.partition("@")[0] for name in planned(target(HTTP, OTHER), deep=True) if name.endswith("@search")}
+    assert others == {"load", "queries", "cpu", "payload"}
+
+
 def test_each_workload_gets_what_fits_it() -> None:
     assert planned(target(COMMAND), deep=True) == ["load@batch"]
     found = planned(target(PAGE, HTTP), deep=True)

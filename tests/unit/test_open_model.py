@@ -11,11 +11,11 @@ from small_server import Answer, serve
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import InstrumentError
-from perfcrew.records.target import Target, Workload
+from perfcrew.records.target import HttpRequest, Target, Workload
 from perfcrew.records.work import Criterion
 from perfcrew.stats import recompute
 from tools import load
-from tools.capacity import choose_goals, measure_capacity, stop_for
+from tools.capacity import choose_goals, measure_capacity, stop_for, wanted_rate
 from tools.generator import LoadWorker, Round, Stop
 from tools.histogram import count_samples, to_histogram
 from tools.load import measure_load
@@ -170,6 +170,13 @@ async def test_goals_of_a_search() -> None:
         ("http.p99_ms", 80), ("http.error_rate", 0.02),
     ]  # fmt: skip
     assert choose_goals([], "w", 5) == [("http.p95_ms", 15), ("http.error_rate", 0.01)]
+
+
+async def test_the_rate_that_is_asked_for() -> None:
+    home = Workload(name="w", request=(HttpRequest(path="/"),))
+    given = [goal("http.rps", 80, "at_least"), goal("http.rps", 300, "at_least", of="other"), goal("http.p95_ms", 5)]
+    assert wanted_rate(given, home) == 80 and wanted_rate([], home) is None
+    assert wanted_rate(given, home.model_copy(update={"rate": 120.0})) == 120
 
 
 async def test_a_step_stops_only_when_it_is_lost() -> None:

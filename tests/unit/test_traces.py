@@ -88,3 +88,18 @@ def test_sums_up_by_endpoint_and_tells_n_plus_one_from_repetition() -> None:
 
 def test_an_empty_folder_is_an_empty_trace(tmp_path: Path) -> None:
     assert read_trace(tmp_path) == Trace()
+
+
+def test_a_statement_that_asks_the_same_in_every_request_is_told_from_one_that_does_not() -> None:
+    rates, book = "rates", "book"
+    sent = [[statement(rates, 0), statement(book, 1, params=str(number))] for number in range(3)]
+    lines = [
+        {**request(f"/a/{number}", number, statements=statements), "blocked": []}
+        for number, statements in enumerate(sent)
+    ]
+    pairs = [(Asked("GET", line["path"], "GET /a/{n}"), line) for line in lines]
+    rows = {row["id"]: row["same_for"] for row in to_rows(sum_up(pairs), {})["statement"]}
+    assert rows == {rates: 3, book: 0}
+    without = [*pairs, (Asked("GET", "/a/9", "GET /a/{n}"), {**request("/a/9", 9), "blocked": []})]
+    rows = {row["id"]: row["same_for"] for row in to_rows(sum_up(without), {})["statement"]}
+    assert rows == {rates: 0, book: 0}, "one request that does not ask it needs no cache for it"

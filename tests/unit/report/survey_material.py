@@ -35,7 +35,7 @@ def make_survey(artifacts: Artifacts, *, healthy: bool = False, doubt: str = "")
         Evidence(
             id="queries@shop/base", kind="queries", title="shop: 51 queries a request", digest="\x1b[31mred",
             facts={"queries_per_request": 51.0, **pack_rows("endpoint", [ENDPOINT]), **pack_rows("statement", rows)},
-            artifact=metrics[0].samples,
+            artifact=metrics[0].samples, measurements=(metrics[0],),
         ),
         Evidence(
             id="memory@shop/base", kind="memory", title="", digest="", facts={"leak": None, "peak_mb": 41.0},
@@ -45,6 +45,7 @@ def make_survey(artifacts: Artifacts, *, healthy: bool = False, doubt: str = "")
         Survey(
             commit="c" * 40, environment={"cores": "2"}, target="<shop>", subject="Sell [red]books", run_id="run-1",
             workloads=(WorkloadRow(name="shop", kind="http", requests=("GET /a|b",), users=4),),
-            metrics=metrics, findings=detect(evidence), evidence=evidence, notes=("chromium is missing",), seconds=61.0,
+            metrics=metrics, findings=detect(evidence), notes=("chromium is missing",), seconds=61.0,
+            evidence=tuple(item.model_copy(update={"measurements": ()}) for item in evidence),
         )
     )  # fmt: skip

@@ -106,6 +106,44 @@ def change_finding(survey: Survey) -> Survey:
     return survey.model_copy(update={"findings": (finding,)})
 
 
+def reword(survey: Survey) -> Survey:
+    """As another version would have put it: other advice, other words, fewer figures."""
+    first = survey.findings[0]
+    said = {"remedy": "think", "prevention": "look", "unshared": "so", "claim": f"Seen {first.claim.split()[3]} times"}
+    return survey.model_copy(update={"findings": (first.model_copy(update=said), *survey.findings[1:])})
+
+
+def change_claim(survey: Survey) -> Survey:
+    finding = survey.findings[0].model_copy(update={"claim": "GET /a|b sends it 51 times and takes 4,711 ms"})
+    return survey.model_copy(update={"findings": (finding, *survey.findings[1:])})
+
+
+def hide_finding(survey: Survey) -> Survey:
+    return survey.model_copy(update={"findings": ()})
+
+
+def test_findings_verify_whatever_the_wording_of_the_day(artifacts: Artifacts) -> None:
+    survey = reword(make_survey(artifacts))
+    assert "4711" not in survey.findings[0].claim and survey.findings[0].remedy == "think"
+    assert verify_survey(seal(survey), artifacts, detect).files == 2
+
+
+def test_findings_may_not_rest_on_doubtful_figures(artifacts: Artifacts) -> None:
+    survey = make_survey(artifacts, doubt="the load generator was the bottleneck")
+    assert survey.findings == ()
+    assert verify_survey(survey, artifacts, detect).files == 2
+    with pytest.raises(VerificationError, match="findings"):
+        verify_survey(seal(survey.model_copy(update={"findings": make_survey(artifacts).findings})), artifacts, detect)
+
+
+@pytest.mark.parametrize("change", [change_claim, hide_finding])
+def test_a_figure_in_a_claim_and_a_hidden_finding_are_found_under_a_new_seal(
+    artifacts: Artifacts, change: Callable[[Survey], Survey]
+) -> None:
+    with pytest.raises(VerificationError, match="findings"):
+        verify_survey(seal(change(make_survey(artifacts))), artifacts, detect)
+
+
 @pytest.mark.parametrize(("change", "said"), [(change_metric, "http.p95_ms@shop/base"), (change_finding, "findings")])
 def test_a_changed_figure_is_found_even_under_a_new_seal(
     artifacts: Artifacts, change: Callable[[Survey], Survey], said: str
