@@ -54,7 +54,7 @@ async def test_vitals_of_the_planted_page_are_poor_and_name_their_elements(tmp_p
     assert figures_hold(workspace, evidence)
     assert {item.id for item in evidence.measurements} >= {"lcp@shop/base", "cls@shop/base", "inp@shop/base"}
     kinds = {finding.kind for finding in detect([evidence])}
-    assert kinds == {"slow_paint", "layout_shift", "slow_interaction"}
+    assert kinds == {"slow_paint", "layout_shift", "slow_interaction", "blocking_call"}
     assert not list((workspace.folder / "browser").iterdir())
 
 
@@ -84,9 +84,16 @@ async def test_inspection_finds_what_was_planted_and_nothing_in_the_twin(tmp_pat
     assert [(text(row, "request"), row["count"]) for row in rows["duplicate"]] == [("GET /api/prices?shelf=1", 2)]
     assert shop.facts["redirects"] == 1 and figures_hold(workspace, shop)
     assert {finding.kind for finding in detect([shop])} == {
-        "bundle_size", "blocked_rendering", "heavy_image", "round_trips",
+        "bundle_size", "blocked_rendering", "heavy_image", "layout_shift", "round_trips", "cache_miss",
+        "no_compression",
     }  # fmt: skip
+    loaded = {text(row, "url"): row for row in unpack_rows(shop.facts, "resource")}
+    script = loaded["/static/bundle.js"]
+    assert float(script["decoded"] or 0) > 200_000 and float(script["ttfb_ms"] or 0) > 0
+    assert (script["http"], script["encoding"], script["cache_control"]) == ("http/1.1", "identity", None)
     twin = await inspect_page(workspace, workspace.base_commit, pick(workspace, "twin"), "base")
+    small = next(row for row in unpack_rows(twin.facts, "resource") if text(row, "url") == "/static/hero.svg")
+    assert small["encoding"] == "gzip" and float(small["decoded"] or 0) > float(small["bytes"] or 0)
     assert detect([twin]) == () and twin.facts["redirects"] == 0
     assert all(row["reserved"] and not row["old_format"] for row in unpack_rows(twin.facts, "image"))
 
