@@ -10,7 +10,7 @@ import perfcrew
 
 ROOT = Path(perfcrew.__file__).parents[1]
 PACKAGES = ("perfcrew", "agents", "evals", "graphs", "prompts", "tools")
-IGNORED = frozenset({"__pycache__", "build", "dist", "node_modules"})
+IGNORED = frozenset({"__pycache__", ".git", "build", "dist", "node_modules"})
 MOST_LINES, MOST_FUNCTION_LINES = 300, 60
 MOST_TEST_LINES, MOST_TEST_FUNCTION_LINES = 500, 100
 """Tests hold tables of cases and sources of small programs."""
