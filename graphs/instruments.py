@@ -131,7 +131,7 @@ async def take_memory(
 
 
 async def take_memory_patiently(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
-    """The same with more load while it can't be told whether memory grows."""
+    """The same with more load until it is clear that memory does not grow."""
     return await take_memory(workspace, commit, workload, arm, patient=True)
 
 

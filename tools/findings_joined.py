@@ -10,6 +10,8 @@ from tools.findings_database import INDEX_GAIN, costs_more
 from tools.findings_memory import HEAP_KB, HEAP_REQUESTS, kept_kb
 from tools.remedies import REMEDY
 
+TOLD_BOTH = ("memory_leak", "layout_shift")
+"""Kinds of which one instrument measures how bad it is and another what may be the cause."""
 LOOPS = ("n_plus_one", "repeated_computation")
 """Queries in a loop: the cause of most waits for a database, one after the other."""
 
@@ -24,7 +26,20 @@ def settle(found: Iterable[Finding], evidence: Sequence[Evidence]) -> list[Findi
     kept = list(found)
     for drop in (_denied, _unconfirmed, _said_elsewhere):
         kept = [finding for finding in kept if not drop(finding, kept, evidence)]
+    kept = _fold_hot_lines(kept)
     return [_at_a_distance(finding, evidence) for finding in kept]
+
+
+def _fold_hot_lines(found: Sequence[Finding]) -> list[Finding]:
+    """A hot line that holds an event loop is told as that, resting on the profile as well."""
+    lines = {(item.place.path, item.place.line): item for item in found if item.kind == "cpu_hot_path"}
+    holds = {item.id: lines.get((item.place.path, item.place.line)) for item in found if item.kind == "blocking_call"}
+    folded = {hot.id for hot in holds.values() if hot}
+    return [
+        item.model_copy(update={"evidence": tuple(dict.fromkeys((*item.evidence, *hot.evidence)))})
+        if (hot := holds.get(item.id)) else item
+        for item in found if item.id not in folded
+    ]  # fmt: skip
 
 
 def _denied(finding: Finding, _: Sequence[Finding], evidence: Sequence[Evidence]) -> bool:
@@ -112,7 +127,7 @@ def merge(first: Finding, second: Finding) -> Finding:
     return lead.model_copy(
         update={
             "place": other.place if located else lead.place,
-            "claim": f"{lead.claim}; {other.claim}" if located or lead.kind == "memory_leak" else lead.claim,
+            "claim": f"{lead.claim}; {other.claim}" if located or lead.kind in TOLD_BOTH else lead.claim,
             "remedy": other.remedy if own else lead.remedy,
             "severity": lead.severity if lead.share is not None else graver,
             "evidence": tuple(dict.fromkeys((*lead.evidence, *other.evidence))),

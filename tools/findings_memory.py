@@ -71,7 +71,7 @@ def find_growing_heap(item: Evidence) -> Iterator[Finding]:
     if kb < HEAP_KB or not each or number(item.facts, "requests") < HEAP_REQUESTS:
         return
     listed = ", ".join(f"{text(row, 'site')} ({_objects(row)})" for row in each[:3])
-    claim = f"under {workload} the heap keeps {kb:.1f} kB of each request after collection: {listed} a request"
+    claim = f"the heap keeps {kb:.1f} kB of each request after collection: {listed}"
     own = [row for row in unpack_rows(item.facts, "stays") if number(row, "own") and number(row, "kb") >= LEFT_KB]
     place, covers = Place(endpoint=workload), list[str]()
     if own:

@@ -56,7 +56,7 @@ def find_redirects(item: Evidence) -> Iterator[Finding]:
     for row in _answered(item):
         redirects, endpoint = number(row, "round_trips") - 1, text(row, "endpoint")
         if redirects >= 1:
-            claim = f"{endpoint} is sent elsewhere {redirects:g} times before it is answered (redirects)"
+            claim = f"{endpoint} is redirected before it is answered (redirects: {redirects:g})"
             remedy = "ask the last address at once: each redirect is a round trip of its own"
             yield make_finding("round_trips", Place(endpoint=endpoint), claim, item, None, remedy=remedy)
 

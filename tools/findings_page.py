@@ -53,10 +53,11 @@ def _tell_vital(row: Row) -> str:
     about = f", at {text(row, 'element')}" if text(row, "element") else ""
     parts = f" ({text(row, 'parts')})" if text(row, "parts") else ""
     short = text(row, "short")
-    amount = f"{number(row, 'value'):.3f} of" if short == "CLS" else f"{number(row, 'value'):,.0f} ms"
+    digits, unit = (3, " of") if short == "CLS" else (0, " ms")
+    value, least, most = (f"{number(row, name):,.{digits}f}" for name in ("value", "least", "most"))
     return (
-        f"{amount} {short}{about}{parts}: {text(row, 'rating')}; "
-        f"{number(row, 'visits'):.0f} visits between {number(row, 'least'):.3g} and {number(row, 'most'):.3g}"
+        f"{value}{unit} {short}{about}{parts}: {text(row, 'rating')}; {number(row, 'visits'):.0f} visits between "
+        f"{least} and {most}"
     )
 
 
@@ -90,7 +91,8 @@ def find_images(item: Evidence) -> Iterator[Finding]:
     ]  # fmt: skip
     if heavy:
         listed = ", ".join(
-            f"{text(row, 'url')} ({number(row, 'bytes'):,.0f} B, {text(row, 'natural')} shown as {text(row, 'shown')})"
+            f"{text(row, 'url')} ({number(row, 'bytes'):,.0f} B of {text(row, 'mime')}, {text(row, 'natural')} shown "
+            f"as {text(row, 'shown')})"
             for row in heavy[:3]
         )
         yield make_finding("heavy_image", Place(endpoint=page), f"{page} loads {listed}", item, None)
@@ -109,7 +111,7 @@ def find_repeated_requests(item: Evidence) -> Iterator[Finding]:
         listed = ", ".join(f"{text(row, 'request')} ({number(row, 'count'):g} times)" for row in repeated[:3])
         told.append(f"asks again for what it has: {listed}")
     if redirects := number(item.facts, "redirects"):
-        told.append(f"is sent elsewhere {redirects:g} times before it gets what it wants (redirects)")
+        told.append(f"is redirected before it gets what it asks for (redirects: {redirects:g})")
     if told:
         yield make_finding("round_trips", Place(endpoint=page), f"{page} {'; '.join(told)}", item, None)
 

@@ -22,7 +22,7 @@ SETTLING = 0.25
 """Share of the requests at the beginning that is left out of the growth: caches fill, pools open."""
 
 STRETCH_AGAIN = 3
-"""How many stretches of load there may be until it is clear whether memory grows."""
+"""How many stretches of load there may be until it is clear that memory does not grow."""
 
 
 class Weighed(Loaded, Protocol):
@@ -51,7 +51,8 @@ async def measure_memory(
         workload: by what.
         seconds: of load.
         worker: the load generator.
-        patient: load up to `STRETCH_AGAIN` times as long while it can't be told whether memory grows.
+        patient: load up to `STRETCH_AGAIN` times as long while it is not clear that memory does not grow; what settles
+            late looks like a leak at first.
 
     Raises:
         InstrumentError: nothing was answered as expected, or memory can't be read.
@@ -72,7 +73,7 @@ async def measure_memory(
         raw["points"] += _points(readings, seen, began, served)
         served += len(seen.requests)
         raw["settled"] = _settled(raw["points"])
-        if judge_growth(raw).leak != "can't tell":
+        if judge_growth(raw).leak == "no":
             break
     return memory_evidence(workspace, raw)
 

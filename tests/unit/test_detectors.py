@@ -190,6 +190,14 @@ def test_an_index_that_was_tried_names_itself_as_the_remedy() -> None:
     assert finding.evidence == ("index_trial@shop/base", "explain@shop/base")
 
 
+def test_a_hot_line_that_holds_the_loop_is_told_once() -> None:
+    hot = evidence("cpu", "hot", {**HOT, "name": "sleepy", "line": 30})
+    (finding,) = detect([evidence("queries", "blocked", BLOCKED), hot])
+    assert finding.id == "blocking_call@GET /a" and finding.evidence == ("queries@shop/base", "cpu@shop/base")
+    elsewhere = evidence("cpu", "hot", HOT)
+    assert len(detect([evidence("queries", "blocked", BLOCKED), elsewhere])) == 2
+
+
 def test_one_cause_of_a_query_s_time_is_named() -> None:
     loop = {**RATES, "repeated": 1, "calls": 4}
     assert set(found(evidence("queries", "statement", loop))) == {"repeated_computation@q:aaaaaa"}

@@ -99,6 +99,23 @@ def test_versions_can_be_compared_at_equal_work() -> None:
     assert judge_growth(filling).leak != "yes"
 
 
+async def test_a_leak_must_last_where_there_is_patience(workspace: Workspace) -> None:
+    async def answer(method: str, path: str, body: bytes) -> Answer:
+        return 200, b"x"
+
+    async with serve(answer) as arm, LoadWorker.start(workspace) as worker:
+        leaks = {}
+        for patient in (False, True):
+            looks = iter(range(10_000))
+            # It fills up for the length of one stretch, then stays as it is.
+            arm.footprint = lambda looks=looks: Footprint(  # type: ignore[method-assign, misc]
+                50.0 + 2.0 * min(next(looks), POINTS), 0, 1
+            )
+            seen = await measure_memory(workspace, arm, WORKLOAD, seconds=0.3, worker=worker, patient=patient)
+            leaks[patient] = seen.facts["leak"]
+    assert leaks[False] == 1 and leaks[True] != 1
+
+
 async def test_patience_ends_when_it_is_clear(workspace: Workspace) -> None:
     asked = 0
 

@@ -9,6 +9,8 @@ const { serve } = require('./control.cjs')
 
 const SAMPLE_US = 1000
 const HEAP_BYTES = 32768
+// What is left of each request may be a small object that holds on to much outside the heap.
+const LIVE_BYTES = 2048
 
 let session = null
 
@@ -45,7 +47,7 @@ const answers = {
   },
   async live_start () {
     await post('HeapProfiler.enable')
-    await post('HeapProfiler.startSampling', { samplingInterval: HEAP_BYTES })
+    await post('HeapProfiler.startSampling', { samplingInterval: LIVE_BYTES })
     return {}
   },
   async live_stop () {
