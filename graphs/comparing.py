@@ -10,7 +10,6 @@ from graphs.page_comparing import compare_pages, pages_of
 from graphs.runs import COMPARISON, run_folder, write_manifest, write_result
 from graphs.survey import choose, choose_workloads, manifest_of, notes_of, teller
 from graphs.workplace import make_workspace, prepare, tidied
-from perfcrew.duel_stats import noise_floors
 from perfcrew.errors import InstrumentError, PerfcrewError, UserError
 from perfcrew.records.events import Event
 from perfcrew.records.evidence import Check
@@ -21,7 +20,7 @@ from perfcrew.report.survey_seal import seal
 from perfcrew.settings import Settings
 from perfcrew.verdict import decide
 from tools.behaviour import compare_behaviour, run_checks
-from tools.duel import NOISE, Duel, run_duel
+from tools.duel import NOISE, THOROUGH, floors_of, run_duel
 from tools.git import RepoState, clone, inspect_repo
 from tools.machine import describe_machine
 from tools.protocol import Protocol
@@ -30,10 +29,6 @@ from tools.target import load_target
 from tools.workspace import Workspace
 
 COMPARABLE = ("http", "command")
-COMPARE = Protocol(
-    name="compare", looks=(3, 5, 7), shares=(0.3, 0.3, 0.4), load_s=5.0, max_rounds=4, limit_s=90.0, thorough=True
-)
-"""Stops at a look once every deciding metric is settled, and goes on while something that matters is open."""
 
 
 @dataclass(frozen=True)
@@ -171,20 +166,16 @@ async def _duel(match: _Match, workload: Workload, count: int, within_s: float |
     )
     match.tell("measured", f"{workload.name}, base against itself: {noise.digest.splitlines()[0]}")
     match.tell("tool", f"{workload.name}: {_named(match.base)} against {_named(match.candidate)}")
-    shared = COMPARE.model_copy(update={"alpha": COMPARE.alpha / count})
+    shared = THOROUGH.for_family(count)
     duel = await run_duel(
         match.workspace, base, match.candidate.commit, workload, name="compare",
-        protocol=_within(shared, within_s, 0.7), floors=_floors(match.workspace, noise),
+        protocol=_within(shared, within_s, 0.7), floors=floors_of(match.workspace, noise),
     )  # fmt: skip
     verdict = decide(duel.effects, ())
     return Bout(
         workload=workload.name, outcome=verdict.outcome, reason=verdict.reason, effects=duel.effects,
         samples=duel.samples, noise=noise.effects, noise_samples=noise.samples, seconds=time.monotonic() - began,
     )  # fmt: skip
-
-
-def _floors(workspace: Workspace, noise: Duel) -> dict[str, float]:
-    return noise_floors(workspace.artifacts.get_json(noise.samples))
 
 
 def _within(protocol: Protocol, within_s: float | None, part: float) -> Protocol:

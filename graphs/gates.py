@@ -1,5 +1,6 @@
 """The gates of one candidate commit, cheap ones first: tests, equal answers, the duel, the user's own checks."""
 
+import asyncio
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -10,8 +11,11 @@ from perfcrew.records.evidence import Check, Evidence, Verdict
 from perfcrew.records.target import Workload
 from perfcrew.verdict import decide
 from tools.behaviour import compare_behaviour, run_checks
+from tools.counts import keep_counts
 from tools.duel import QUICK, Duel, floors_of, run_duel
+from tools.lease import quiet_lease
 from tools.page_duel import duel_pages
+from tools.queries import count_queries
 from tools.target_tests import run_tests
 
 REQUESTS = 8
@@ -76,10 +80,20 @@ def refuse(check: Check) -> Verdict:
 
 
 async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
-    checks, _ = await compare_behaviour(
-        crew.workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS, at_once=False
-    )
-    return checks
+    """Equal answers; beside it, as neither is timed, the counts that the duel will ask for."""
+    workspace = crew.workspace
+    async with quiet_lease(workspace):
+        compared, counted = await asyncio.gather(
+            compare_behaviour(workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS, at_once=False),
+            keep_counts(workspace, candidate.commit, candidate.workload, None, count_queries),
+            return_exceptions=True,
+        )
+    # A version that can't be counted is refused by the duel, which says why.
+    if isinstance(counted, BaseException) and not isinstance(counted, InstrumentError):
+        raise counted
+    if isinstance(compared, BaseException):
+        raise compared
+    return compared[0]
 
 
 async def _duel(crew: Crew, candidate: Candidate, noise: Duel | None) -> Duel:

@@ -82,7 +82,7 @@ class Protocol(Record):
         )
 
 
-QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.8, limit_s=30.0)
+QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.8, limit_s=28.0)
 """For one plan step: about 25 s where the effect is clear."""
 
 FULL = Protocol(name="full", looks=(8,), shares=(1.0,), load_s=4.0, limit_s=90.0, thorough=True)
@@ -96,5 +96,5 @@ THOROUGH = Protocol(
 """For comparing two revisions: up to 120 s of load, as many fresh starts as fit into it, and an end as soon as each
 deciding metric is settled."""
 
-NOISE = Protocol(name="noise", looks=(3,), shares=(1.0,), load_s=4.0, limit_s=30.0)
+NOISE = Protocol(name="noise", looks=(3,), shares=(1.0,), load_s=2.8, limit_s=30.0)
 """For the base against itself, before anything is compared."""
