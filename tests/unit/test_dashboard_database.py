@@ -101,7 +101,7 @@ async def test_the_databases_part_in_the_dashboard_is_told(workspace: Workspace)
     found = {finding.id: finding for finding in detect([traced, plans, tried, schema])}
     assert any(name.startswith(("n_plus_one@", "repeated_computation@")) for name in found)
     index = found["missing_index@activities(user_id)"]
-    assert set(index.evidence) == {"explain@dashboard/base", "index_trial@dashboard/base"}
+    assert set(index.evidence) == {"explain@dashboard/base", "index_trial@dashboard/base", "schema@dashboard/base"}
     assert others.id == "explain@browse/base"
     reads = {text(row, "endpoint"): row for row in unpack_rows(plans.facts, "reads")}
     row = reads["GET /api/dashboard"]

@@ -124,7 +124,8 @@ async def test_a_long_queue_of_refused_requests_fails_one_by_one(worker: LoadWor
 async def test_evidence_says_what_was_measured(workspace: Workspace, worker: LoadWorker) -> None:
     async with serve(ok) as arm:
         evidence = await measure_load(workspace, arm, workload(rate=100, connections=8), seconds=0.4, worker=worker)
-    assert evidence.digest.startswith("100 requests a second, due by timetable, over at most 8 connections")
+    # On a busy machine a line before it says that the figures do not count.
+    assert "100 requests a second, due by timetable, over at most 8 connections" in evidence.digest
     assert "from the moment each was due" in evidence.digest and "(not the first)" in evidence.digest
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
@@ -152,9 +153,8 @@ async def test_where_the_generator_was_the_bottleneck_nothing_counts(
         evidence = await load.measure_load(workspace, arm, workload(), seconds=0.2, worker=worker)
     assert evidence.facts["generator_bound"] == 1
     assert "does not count" in evidence.title and evidence.digest.startswith("DOES NOT COUNT")
-    assert {each.doubt for each in evidence.measurements} == {
-        "the load generator was the bottleneck: it used 95% of its core"
-    }
+    said = "the load generator was the bottleneck: it used 95% of its core"
+    assert evidence.measurements and all(each.doubt.startswith(said) for each in evidence.measurements)
 
 
 # --- capacity ---
