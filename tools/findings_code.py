@@ -15,11 +15,16 @@ from tools.findings import (
     runs_in_node,
     site_of,
     workload_of,
-)  # fmt: skip
+)
+from tools.stacks import DATABASE
 
-HOT_SHARE, HOT_MS = 0.05, 3.0
+HOT_SHARE, HOT_MS = 0.03, 2.0
 """CPU share and milliseconds a request of one function of the target's, without database libraries below it: both,
 because in an application that does little something always has the largest share of it."""
+SERIAL_SHARE, SERIAL_MS = 0.05, 3.0
+"""The same of serialising that the framework does by itself."""
+HOT_SAMPLES = 5
+"""Fewer samples of a profile in one function may be chance."""
 BLOCKED_MS = 50.0
 """Milliseconds for which a request holds the event loop."""
 LOOP_SHARE = 0.05
@@ -85,7 +90,10 @@ def find_loop_lag(item: Evidence) -> Iterator[Finding]:
     if number(item.facts, "p95_ms") < LAG_MS:
         return
     late = f"it is {number(item.facts, 'p95_ms'):.0f} ms late at P95, {number(item.facts, 'max_ms'):.0f} ms at most"
-    rows = [row for row in unpack_rows(item.facts, "hold") if number(row, "share") >= LOOP_SHARE and number(row, "own")]
+    rows = [
+        row for row in unpack_rows(item.facts, "hold")
+        if number(row, "share") >= LOOP_SHARE and number(row, "own") and not _queries(row)
+    ]  # fmt: skip
     for row in rows:
         site, state = text(row, "site"), text(row, "state")
         claim = f"{site} holds the event loop for {number(row, 'share'):.0%} of the load's time, {state}; {late}"
@@ -96,6 +104,12 @@ def find_loop_lag(item: Evidence) -> Iterator[Finding]:
         workload = workload_of(item)
         claim = f"under {workload} the event loop is held for {held:.0%} of the time, by no line for long; {late}"
         yield make_finding("blocking_call", Place(endpoint=workload), claim, item, held)
+
+
+def _queries(row: Row) -> bool:
+    """Whether a line computes inside a database library: that is told with the queries it sends."""
+    _, _, path = text(row, "stack").rpartition(" (")
+    return text(row, "state") == "computing" and path.startswith(tuple(f"{name}/" for name in DATABASE))
 
 
 def _hold_remedy(state: str, *, node: bool) -> str:
@@ -113,7 +127,7 @@ def find_hot_path(item: Evidence) -> Iterator[Finding]:
     """Functions of the target's that compute for a large share of the CPU time."""
     for row in unpack_rows(item.facts, "hot"):
         share, ms = number(row, "cpu_share"), number(row, "ms")
-        if share < HOT_SHARE or ms < HOT_MS:
+        if share < HOT_SHARE or ms < HOT_MS or share * number(item.facts, "samples") < HOT_SAMPLES:
             continue
         serial = number(row, "serial_share") >= share / 2
         what = "serialising below it" if serial else "its own work and libraries below it"
@@ -126,7 +140,7 @@ def find_serialisation(item: Evidence) -> Iterator[Finding]:
     """Serialising that no function of the target's calls: the framework does it with what handlers return."""
     share, cpu_ms = number(item.facts, "serial_share"), number(item.facts, "cpu_ms")
     named = sum(number(row, "serial_share") for row in unpack_rows(item.facts, "hot"))
-    if share - named >= HOT_SHARE and (share - named) * cpu_ms >= HOT_MS:
+    if share - named >= SERIAL_SHARE and (share - named) * cpu_ms >= SERIAL_MS:
         claim = f"turning results into JSON takes {share:.0%} of CPU time, {share - named:.0%} in the framework itself"
         time_share = (share - named) * min(number(item.facts, "busy"), 1.0)
         yield make_finding("serialisation", Place(), claim, item, time_share)

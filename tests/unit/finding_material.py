@@ -124,11 +124,12 @@ SICK: dict[FindingKind, list[Case]] = {
         ((evidence("vitals", "vital", TBT),), {"blocking_call@shop": None}),
     ],
     "cpu_hot_path": [
-        ((evidence("cpu", "hot", HOT),), {"cpu_hot_path@crunch": 0.4}),
-        ((evidence("cpu", "hot", {**HOT, "path": "src/a.js"}, runtime="node"),), {"cpu_hot_path@crunch": 0.4}),
+        ((evidence("cpu", "hot", HOT, samples=200),), {"cpu_hot_path@crunch": 0.4}),
+        ((evidence("cpu", "hot", {**HOT, "path": "src/a.js"}, samples=900, runtime="node"),),
+         {"cpu_hot_path@crunch": 0.4}),
     ],
     "serialisation": [
-        ((evidence("cpu", "hot", {**HOT, "serial_share": 0.45}),), {"serialisation@crunch": 0.4}),
+        ((evidence("cpu", "hot", {**HOT, "serial_share": 0.45}, samples=200),), {"serialisation@crunch": 0.4}),
         ((evidence("cpu", serial_share=0.5, busy=0.8, cpu_ms=40.0),), {"serialisation@application": 0.4}),
     ],
     "memory_leak": [
@@ -224,11 +225,14 @@ HEALTHY: dict[FindingKind, list[tuple[Evidence, ...]]] = {
         (evidence("queries", "blocked", {**BLOCKED, "ms": 20.0}),),
         (evidence("cpu", "hot", {**HOT, "ms": 0.5, "loop_share": 0.5, "loop_cpu_share": 0.45}),),
         (evidence("loop", "hold", HOLD, p95_ms=10.0, max_ms=200.0),),
+        (evidence("loop", "hold", {**HOLD, "stack": "load (app/a.py:30) > execute (sqlalchemy/engine.py:9)"}, **LATE),),
         (evidence("loop", "hold", {**HOLD, "share": 0.01}, {**HOLD, "own": 0}, held_share=0.1, **LATE),),
         (evidence("vitals", "vital", {**TBT, "rating": "good"}),),
     ],
     "cpu_hot_path": [
-        (evidence("cpu", "hot", {**HOT, "ms": 0.5}),), (evidence("cpu", "hot", {**HOT, "cpu_share": 0.01}),),
+        (evidence("cpu", "hot", {**HOT, "ms": 0.5}, samples=200),),
+        (evidence("cpu", "hot", {**HOT, "cpu_share": 0.01}, samples=200),),
+        (evidence("cpu", "hot", {**HOT, "cpu_share": 0.04}, samples=60),),
     ],
     "serialisation": [(evidence("cpu", serial_share=0.5, busy=0.3, cpu_ms=1.0),)],
     "memory_leak": [

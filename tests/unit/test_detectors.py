@@ -78,7 +78,7 @@ def test_the_gravest_comes_first_and_of_equals_the_largest_share() -> None:
     large = evidence("explain", "plan", {**PLAN, "share": 0.6})
     loops = evidence("queries", "statement", {**STATEMENT, "n_plus_one": 1, "loop_share": 0.21},
                      {**STATEMENT, "id": "q:zzzzzz", "n_plus_one": 1, "loop_share": 0.3})  # fmt: skip
-    small = evidence("cpu", "hot", {**HOT, "time_share": 0.03})
+    small = evidence("cpu", "hot", {**HOT, "time_share": 0.03}, samples=200)
     ranked = [(item.severity, item.share) for item in detect([small, evidence("vitals", "vital", VITAL), loops, large])]
     assert ranked == [("critical", 0.6), ("high", 0.3), ("high", 0.21), ("high", None), ("low", 0.03)]
 
@@ -109,7 +109,7 @@ def test_measured_shares_by_every_name() -> None:
     endpoint = {"name": "GET /a", "share": 0.8}
     shares = measured_shares([
         evidence("queries", "statement", {**STATEMENT, "loop_share": 0.3}), evidence("queries", "endpoint", endpoint),
-        evidence("cpu", "hot", HOT),
+        evidence("cpu", "hot", HOT, samples=200),
     ])  # fmt: skip
     assert shares == {
         "q:aaaaaa": 0.3, "app/a.py:12": 0.3, "GET /a": 0.8, "crunch": 0.4, "app/a.py:7": 0.4,
@@ -152,7 +152,7 @@ def test_the_remedy_of_a_held_loop_is_that_of_its_cause() -> None:
 def test_a_loop_held_where_a_query_or_a_hot_function_stands_is_said_once() -> None:
     query = evidence("queries", "statement", {**STATEMENT, "site": "app/a.py:30 sleepy"})
     assert found(query, evidence("loop", "hold", HOLD, **LATE)) == {}
-    hot = evidence("cpu", "hot", {**HOT, "name": "sleepy"})
+    hot = evidence("cpu", "hot", {**HOT, "name": "sleepy"}, samples=200)
     assert set(found(hot, evidence("loop", "hold", HOLD, **LATE))) == {"cpu_hot_path@sleepy"}
     both = found(hot, evidence("loop", "hold", {**HOLD, "site": "app/b.py:1 wait", "state": "waiting"}, **LATE))
     assert set(both) == {"cpu_hot_path@sleepy", "blocking_call@wait"}
@@ -191,10 +191,10 @@ def test_an_index_that_was_tried_names_itself_as_the_remedy() -> None:
 
 
 def test_a_hot_line_that_holds_the_loop_is_told_once() -> None:
-    hot = evidence("cpu", "hot", {**HOT, "name": "sleepy", "line": 30})
+    hot = evidence("cpu", "hot", {**HOT, "name": "sleepy", "line": 30}, samples=200)
     (finding,) = detect([evidence("queries", "blocked", BLOCKED), hot])
     assert finding.id == "blocking_call@GET /a" and finding.evidence == ("queries@shop/base", "cpu@shop/base")
-    elsewhere = evidence("cpu", "hot", HOT)
+    elsewhere = evidence("cpu", "hot", HOT, samples=200)
     assert len(detect([evidence("queries", "blocked", BLOCKED), elsewhere])) == 2
 
 
