@@ -7,9 +7,10 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from perfcrew.errors import InstrumentError
@@ -23,6 +24,7 @@ from tools.server import reroute
 from tools.snapshot import snapshot
 from tools.workspace import Workspace
 
+A = TypeVar("A")
 POLL_S = 0.02
 STOP_S = 30.0
 LOG_LINES = 15
@@ -123,6 +125,32 @@ async def start_arm(
                 yield arm
         finally:
             await data.drop()
+
+
+class CandidateDown(InstrumentError):
+    """The candidate does not become ready, though the base does on equal data."""
+
+
+async def start_both(
+    stack: AsyncExitStack, base: AbstractAsyncContextManager[A], candidate: AbstractAsyncContextManager[A]
+) -> tuple[A, A]:
+    """Start two arms at once; the stack ends both.
+
+    Raises:
+        CandidateDown: the candidate alone did not start.
+        InstrumentError: the base did not start.
+    """
+    # Exceptions are collected, so that each arm is inside the stack before it unwinds.
+    first, second = await asyncio.gather(
+        *(stack.enter_async_context(arm) for arm in (base, candidate)), return_exceptions=True
+    )
+    if isinstance(first, BaseException):
+        raise first
+    if isinstance(second, InstrumentError):
+        raise CandidateDown(str(second)) from second
+    if isinstance(second, BaseException):
+        raise second
+    return first, second
 
 
 @asynccontextmanager

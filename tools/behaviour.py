@@ -1,6 +1,5 @@
 """Does the candidate answer as the base does? Both run on equal data and are asked the same in the same order."""
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +15,7 @@ from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.target import HiddenCheck, HttpRequest, Method, Probe, Workload
-from tools.arm import Arm, start_arm
+from tools.arm import Arm, CandidateDown, start_arm, start_both
 from tools.git import tree_of
 from tools.launch import run_at
 from tools.lease import locked, quiet_lease
@@ -91,28 +90,14 @@ async def run_checks(workspace: Workspace, base: str, candidate: str) -> tuple[C
     return checks
 
 
-class CandidateDown(InstrumentError):
-    """The candidate does not become ready, on data on which the base does."""
-
-
 @asynccontextmanager
 async def _both(
     workspace: Workspace, base: str, candidate: str, worktree: Path | None
 ) -> AsyncIterator[tuple[tuple[Arm, Arm], Pair]]:
-    starting = (
-        start_arm(workspace, base, "behaviour-base"),
-        start_arm(workspace, candidate, "behaviour-candidate", worktree=worktree),
-    )
+    first = start_arm(workspace, base, "behaviour-base")
+    second = start_arm(workspace, candidate, "behaviour-candidate", worktree=worktree)
     async with AsyncExitStack() as stack:
-        # Exceptions are collected, so that each arm is inside the stack before it unwinds.
-        started = await asyncio.gather(*(stack.enter_async_context(arm) for arm in starting), return_exceptions=True)
-        base_arm, candidate_arm = started
-        if isinstance(base_arm, BaseException):
-            raise base_arm
-        if isinstance(candidate_arm, InstrumentError):
-            raise CandidateDown(str(candidate_arm)) from candidate_arm
-        if isinstance(candidate_arm, BaseException):
-            raise candidate_arm
+        base_arm, candidate_arm = await start_both(stack, first, second)
         left, right = [await stack.enter_async_context(open_client(arm.url)) for arm in (base_arm, candidate_arm)]
         yield (base_arm, candidate_arm), Pair(left, right)
 

@@ -8,7 +8,6 @@ workloads may be loaded in the same starts, for their guards. How the raw rounds
 `perfcrew.duel_stats`'s work; after each look of the protocol it also says whether going on could change the answer.
 """
 
-import asyncio
 import time
 import typing
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from perfcrew.duel_stats import duel_effects, is_clear, noise_floors
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Effect
 from perfcrew.records.target import Workload
-from tools.arm import start_arm
+from tools.arm import start_arm, start_both
 from tools.counts import Count, count_costs, keep_counts
 from tools.duel_outcome import Duel, conclude_duel
 from tools.generator import Loaded, Round, split_cores, tell_failures
@@ -94,7 +93,7 @@ class _Bout:
     async def run_start(self, number: int) -> None:
         """Start both arms afresh, and with each workload warm them up and load them by turns."""
         async with AsyncExitStack() as stack:
-            arms = await self._start_both(stack)
+            arms = await self._start(stack)
             for asked in self.asked:
                 await self._warm_up(number, asked, arms)
                 done = 0
@@ -131,22 +130,15 @@ class _Bout:
         else:
             asked.rounds = max(1, round(self.protocol.beside_s / pair_s))
 
-    async def _start_both(self, stack: AsyncExitStack) -> dict[Side, Starting]:
+    async def _start(self, stack: AsyncExitStack) -> dict[Side, Starting]:
         cores = split_cores()[0]
-
-        async def enter(side: Side) -> Starting:
-            return await stack.enter_async_context(
-                self.start_arm(
-                    self.workspace, self.commits[side], f"duel-{side}", worktree=self.worktrees[side], cpus=cores
-                )
+        arms = (
+            self.start_arm(
+                self.workspace, self.commits[side], f"duel-{side}", worktree=self.worktrees[side], cpus=cores
             )
-
-        # Exceptions are collected, so that the other arm is inside the stack before it unwinds.
-        started = await asyncio.gather(*(enter(side) for side in SIDES), return_exceptions=True)
-        for result in started:
-            if isinstance(result, BaseException):
-                raise result
-        return {side: arm for side, arm in zip(SIDES, started, strict=True) if not isinstance(arm, BaseException)}
+            for side in SIDES
+        )
+        return dict(zip(SIDES, await start_both(stack, *arms), strict=True))
 
     async def _run_round(self, start: int, number: int, order: int, side: Side, asked: _Asked, arm: Starting) -> None:
         before = arm.cpu_seconds()
