@@ -19,7 +19,7 @@ from tools.explain import explain_queries
 from tools.index_trial import try_indexes
 from tools.lease import quiet_lease
 from tools.lighthouse import run_lighthouse
-from tools.load import LoadWorker, measure_load, split_cores
+from tools.load import measure_load, split_cores
 from tools.memory import measure_memory
 from tools.node_heap import measure_heap
 from tools.page_inspection import inspect_page
@@ -88,11 +88,10 @@ async def take_load(workspace: Workspace, commit: str, workload: Workload, arm: 
     """Latency, throughput and CPU under the workload."""
     async with (
         quiet_lease(workspace),
-        LoadWorker.start(workspace) as worker,
         start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
         seconds = LOAD_SECONDS if workload == workspace.target.primary else OTHER_SECONDS
-        return await measure_load(workspace, running, workload, seconds=_short(workspace, seconds), worker=worker)
+        return await measure_load(workspace, running, workload, seconds=_short(workspace, seconds))
 
 
 async def take_queries(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
@@ -110,10 +109,9 @@ async def take_capacity(workspace: Workspace, commit: str, workload: Workload, a
     """The highest rate at which the goals hold."""
     async with (
         quiet_lease(workspace),
-        LoadWorker.start(workspace) as worker,
         start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
-        return await measure_capacity(workspace, running, workload, workspace.target.goal, worker=worker)
+        return await measure_capacity(workspace, running, workload, workspace.target.goal)
 
 
 async def take_memory(
@@ -122,12 +120,10 @@ async def take_memory(
     """Memory over a steady load."""
     async with (
         quiet_lease(workspace),
-        LoadWorker.start(workspace) as worker,
         start_arm(workspace, commit, arm, cpus=split_cores()[0]) as running,
     ):
-        return await measure_memory(
-            workspace, running, workload, seconds=_short(workspace, MEMORY_SECONDS), worker=worker, patient=patient
-        )
+        seconds = _short(workspace, MEMORY_SECONDS)
+        return await measure_memory(workspace, running, workload, seconds=seconds, patient=patient)
 
 
 async def take_memory_patiently(workspace: Workspace, commit: str, workload: Workload, arm: str) -> Evidence:
@@ -154,17 +150,18 @@ def _has_server(target: Target) -> bool:
 
 
 _PAGES = frozenset({"page"})
+_LOADED = frozenset({"http", "locust"})
 STEPS: tuple[Step, ...] = (
     Step("start", take_start, workloads=frozenset({"http", "locust", "page"}), deep=True),
     Step("load", take_load, everywhere=True, workloads=frozenset({"http", "locust", "command"})),
     Step("queries", take_queries, everywhere=True),
-    Step("cpu", measure_cpu, brief=sketch_cpu, wide=True),
-    Step("memory", take_memory_patiently, brief=take_memory),
+    Step("cpu", measure_cpu, brief=sketch_cpu, wide=True, workloads=_LOADED),
+    Step("memory", take_memory_patiently, brief=take_memory, workloads=_LOADED),
     Step("payload", take_payload, wide=True),
-    Step("loop", measure_event_loop, deep=True),
-    Step("pool", measure_pool, deep=True, applies=_has_database),
+    Step("loop", measure_event_loop, deep=True, workloads=_LOADED),
+    Step("pool", measure_pool, deep=True, workloads=_LOADED, applies=_has_database),
     Step("round_trips", measure_round_trips, deep=True, applies=_has_server),
-    Step("index_trial", try_indexes, deep=True, applies=_has_database),
+    Step("index_trial", try_indexes, deep=True, wide=True, applies=_has_database),
     Step("schema", advise_schema, deep=True, applies=_has_database),
     Step("allocations", measure_allocations, deep=True, runtime="python"),
     Step("heap", measure_heap, deep=True, runtime="node"),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import Protocol
 
 from graphs.instruments import FOLLOWS, STEPS, Follow, Step
-from perfcrew.errors import InstrumentError, ReplayMiss
+from perfcrew.errors import InstrumentError, NothingToMeasure, ReplayMiss
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import Target, Workload
 from tools.workspace import Workspace
@@ -82,6 +82,9 @@ async def take_all(
         tell("tool", key)
         try:
             item = await take(key, run)
+        except NothingToMeasure as error:
+            tell("note", f"{key}: {error}")
+            return
         except (InstrumentError, ReplayMiss) as error:
             line = f"{key}: {error}"
             notes.append(line)

@@ -156,12 +156,14 @@ async def _measure(
     workspace: Workspace, commit: str, options: SurveyOptions, tell: Tell
 ) -> tuple[list[Evidence], list[str]]:
     first = True
+    reasons: list[str] = []
 
-    async def take(_: str, run: Callable[[], Awaitable[Evidence]]) -> Evidence:
+    async def take(key: str, run: Callable[[], Awaitable[Evidence]]) -> Evidence:
         nonlocal first
         try:
             return await run()
         except InstrumentError as error:
+            reasons.append(f"{key}: {error}")
             if first and str(error).startswith(f"arm {ARM}:"):
                 raise PerfcrewError(f"the application does not start: {error}") from error
             raise
@@ -170,5 +172,5 @@ async def _measure(
 
     evidence, notes = await take_all(workspace, commit, ARM, take, tell, deep=True, only=options.only)
     if not evidence:
-        raise PerfcrewError(notes[0] if notes else "no instrument fits these workloads")
+        raise PerfcrewError(reasons[0] if reasons else "no instrument fits these workloads")
     return evidence, notes

@@ -51,6 +51,16 @@ def cell_value(cell: Any, metric: str) -> float | None:
     raise VerificationError(f"no way to compute {metric} from a duel's rounds")
 
 
+def latency_doubt(duel: Any) -> str:
+    """Why a duel's latencies and rates do not count: in most rounds of an arm the load generator was the bottleneck."""
+    for side in ("base", "candidate"):
+        faults = [cell.get("faults", ()) for cell in duel["cells"] if cell["arm"] == side]
+        doubtful = [fault for fault in faults if fault]
+        if len(doubtful) > len(faults) / 2:
+            return f"in {len(doubtful)} of {len(faults)} rounds of the {side}: {doubtful[-1][0]}"
+    return ""
+
+
 def start_numbers(duel: Any) -> list[int]:
     """The starts in which both arms were measured, in order."""
     seen = {(cell["start"], cell["arm"]) for cell in duel["cells"]}

@@ -37,7 +37,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from perfcrew.duel_rounds import TINY, duel_value, start_numbers, start_pairs, trimmed, typical_pair
+from perfcrew.duel_rounds import TINY, duel_value, latency_doubt, start_numbers, start_pairs, trimmed, typical_pair
 from perfcrew.quantiles import median
 from perfcrew.records.base import Outcome
 from perfcrew.records.evidence import Effect
@@ -87,13 +87,23 @@ _SAMPLED_FLOORS = {"memory.peak_mb": (0.10, 5.0), "start.seconds": (0.10, 0.5), 
 
 _ERROR_RATE_FLOOR = 0.001
 
+_SUSPECTED = 0.03
+"""Where a metric has moved so far without being settled, a duel that shows nothing yet goes on."""
+
 
 def look_alpha(protocol: Mapping[str, Any], starts: int) -> float:
     """The alpha that a look after this many starts may spend, over all its deciding timed metrics."""
-    for look, share in zip(protocol["looks"], protocol["shares"], strict=True):
-        if starts <= look:
-            return float(protocol["alpha"] * share)
-    return float(protocol["alpha"] * protocol["shares"][-1])
+    return float(protocol["alpha"] * _look_share(protocol, starts))
+
+
+def look_missed(protocol: Mapping[str, Any], starts: int) -> float:
+    """The risk that a look may take of missing a change that matters, in each metric; 0 in raw files of before."""
+    return float(protocol.get("missed", 0.0) * _look_share(protocol, starts))
+
+
+def _look_share(protocol: Mapping[str, Any], starts: int) -> float:
+    known = zip(protocol["looks"], protocol["shares"], strict=True)
+    return float(next((share for look, share in known if starts <= look), protocol["shares"][-1]))
 
 
 def duel_effects(duel: Any) -> tuple[Effect, ...]:
@@ -104,7 +114,8 @@ def duel_effects(duel: Any) -> tuple[Effect, ...]:
     protocol = duel["protocol"]
     kind = family(protocol.get("kind", "http"))
     pairs = {metric: start_pairs(duel, metric) for metric in DECISIVE_TIMED[kind] + _BESIDE[kind]}
-    effects: list[Effect | None] = [*timed_effects(duel["workload"], protocol, pairs, len(start_numbers(duel)))]
+    starts, doubt = len(start_numbers(duel)), latency_doubt(duel)
+    effects: list[Effect | None] = [*timed_effects(duel["workload"], protocol, pairs, starts, doubt)]
     effects += [_counted(duel, metric) for metric in DECISIVE_COUNTED]
     effects += [_guard(duel, "http.writes_per_s", _GUARD_ALPHA), _error_rate(duel, _GUARD_ALPHA)]
     effects += [_sampled(duel, metric) for metric in _SAMPLED_FLOORS]
@@ -112,10 +123,13 @@ def duel_effects(duel: Any) -> tuple[Effect, ...]:
 
 
 def timed_effects(
-    workload: str, protocol: Mapping[str, Any], pairs: Mapping[str, Pairs], starts: int
+    workload: str, protocol: Mapping[str, Any], pairs: Mapping[str, Pairs], starts: int, doubt: str = ""
 ) -> tuple[Effect, ...]:
-    """The effects on timed metrics, each from its values of base and candidate start by start."""
-    alpha = look_alpha(protocol, starts)
+    """The effects on timed metrics, each from its values of base and candidate start by start.
+
+    With a doubt about the load generator, latencies and rates show nothing; the servers' CPU time is its own clock's.
+    """
+    alpha, missed = look_alpha(protocol, starts), look_missed(protocol, starts)
     each = alpha / len(DECISIVE_TIMED[family(protocol.get("kind", "http"))])
     effects = []
     for metric, values in pairs.items():
@@ -124,9 +138,11 @@ def timed_effects(
         floor = max(FLOOR, float(protocol["floors"].get(metric, 0.0)))
         ratios = _interval(values, metric, each)
         matter = float(protocol.get("matters", {}).get(metric, protocol["matter"]))
-        outcome = _judge(*ratios, floor, max(matter, math.expm1(floor)))
-        centres = typical_pair(values)
-        effects.append(_effect(workload, metric, centres, ratios, alpha=alpha, floor=floor, outcome=outcome))
+        settled = _interval(values, metric, max(missed, each))[1:]
+        unsure = doubt if metric.startswith("http.") else ""
+        outcome: Outcome = "underpowered" if unsure else _judge(*ratios, floor, max(matter, math.expm1(floor)), settled)
+        effect = _effect(workload, metric, typical_pair(values), ratios, alpha=alpha, floor=floor, outcome=outcome)
+        effects.append(effect.model_copy(update={"doubt": unsure}))
     return tuple(effects)
 
 
@@ -182,6 +198,8 @@ def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
         return False
     if any(effect.outcome in ("improved", "regressed") for effect in deciding):
         return True
+    if any(abs(math.log(effect.ratio)) > max(effect.floor, _SUSPECTED) for effect in deciding if not effect.doubt):
+        return False
     return all(effect.metric == "http.p95_ms" for effect in open_ones)
 
 
@@ -206,15 +224,20 @@ def _interval(pairs: Pairs, metric: str, alpha: float) -> tuple[float, float, fl
     return ratio, low, high
 
 
-def _judge(ratio: float, low: float, high: float, floor: float, matter: float) -> Outcome:
+def _judge(
+    ratio: float, low: float, high: float, floor: float, matter: float, settled: tuple[float, float] | None = None
+) -> Outcome:
     """Improved or regressed only where the interval leaves out 1 and the change exceeds the floor.
 
-    Otherwise underpowered where a change that matters can't be ruled out, and no significant change where it can.
+    Otherwise underpowered where a change that matters can't be ruled out, and no significant change where it can. For
+    this the interval `settled` counts where there is one: a claim of equality has a risk of its own (two one-sided
+    tests, Schuirmann 1987).
     """
     if low > 1 and math.log(ratio) > floor:
         return "improved"
     if high < 1 and -math.log(ratio) > floor:
         return "regressed"
+    low, high = settled or (low, high)
     if high > 1 + matter or low < 1 / (1 + matter):
         return "underpowered"
     return "no_significant_change"
@@ -225,9 +248,10 @@ def _guard(duel: Any, metric: str, alpha: float) -> Effect | None:
     if not pairs:
         return None
     floor = max(_GUARD_FLOORS[metric], float(duel["protocol"]["floors"].get(metric, 0.0)))
-    ratios = _interval(pairs, metric, alpha)
-    outcome = _judge(*ratios, math.log1p(floor), math.expm1(2 * floor))
-    return _effect(duel["workload"], metric, typical_pair(pairs), ratios, alpha=alpha, floor=floor, outcome=outcome)
+    ratios, doubt = _interval(pairs, metric, alpha), latency_doubt(duel) if metric.startswith("http.") else ""
+    outcome: Outcome = "underpowered" if doubt else _judge(*ratios, math.log1p(floor), math.expm1(2 * floor))
+    effect = _effect(duel["workload"], metric, typical_pair(pairs), ratios, alpha=alpha, floor=floor, outcome=outcome)
+    return effect.model_copy(update={"doubt": doubt})
 
 
 def _counted(duel: Any, metric: str) -> Effect | None:

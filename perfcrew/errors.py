@@ -3,6 +3,7 @@
 PerfcrewError
 ├── UserError             the user can mend it: one line, exit code 2, no traceback
 ├── InstrumentError       a measurement could not be taken; the run goes on without it and says so
+│   └── NothingToMeasure  what it is about is not there: nothing is missing, and no report needs a note
 ├── ToolError             shown to the model as text, which may try again
 ├── LLMError              a model service failed: `retryable`, `retry_after`
 │   └── ServiceDown       retries are used up; the run stops resumable
@@ -22,6 +23,10 @@ class UserError(PerfcrewError):
 
 class InstrumentError(PerfcrewError):
     """An instrument is missing or failed: the message is one line with the remedy."""
+
+
+class NothingToMeasure(InstrumentError):
+    """The target has nothing of what an instrument is about, such as an event loop."""
 
 
 class ToolError(PerfcrewError):

@@ -108,6 +108,8 @@ def guard_checks(beside: Sequence[Effect]) -> tuple[Check, ...]:
         mine = [effect for effect in beside if effect.workload == workload]
         broken = [effect for effect in mine if effect.outcome == "regressed"]
         told = "worse beyond noise: " if broken else "not worse beyond noise: "
+        if doubts := [effect.doubt for effect in mine if effect.doubt]:
+            told = f"doubtful ({doubts[0]}), {told}"
         check = Check(name=GUARDED.format(workload), passed=not broken, detail=told + _listing(broken or mine))
         checks.append(check)
     return tuple(checks)
@@ -176,6 +178,8 @@ def _nothing_shown(effects: Sequence[Effect], aim: str | None) -> tuple[Outcome,
                 "no_significant_change",
                 f"no change beyond noise: {_listing(settled)}; too noisy to tell: {_listing(wide)}",
             )
+    if doubts := [effect.doubt for effect in wide if effect.doubt]:
+        return "underpowered", f"not settled, as the load generator was the bottleneck ({doubts[0]}): {_listing(wide)}"
     return "underpowered", f"too noisy to tell, which is not the same as no effect: {_listing(wide)}"
 
 

@@ -10,7 +10,7 @@ before, between and after the recordings.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from tools.arm import Arm, start_arm
 from tools.control import ask_processes
 from tools.handlers import find_handlers
 from tools.lease import quiet_lease
-from tools.load import LoadWorker, split_cores, warm_up
+from tools.load import LoadWorker, split_cores
+from tools.loaders import Loader, open_loader
 from tools.node_profile import RATE as NODE_RATE
 from tools.node_profile import read_profiles
 from tools.profile_digest import hot_rows, line_rows, native_rows, overall, render_profile, title_profile
@@ -66,14 +67,14 @@ class _Bench:
     """An arm under load, with the profiler or without."""
 
     arm: Arm
-    workload: Workload
-    worker: LoadWorker
+    loader: Loader
     pace: Pace
 
     async def load(self, which: str, seconds: float) -> None:
         before = self.arm.cpu_seconds()
-        seen = await self.worker.round(self.arm.url, self.workload, seconds=seconds, seed=1)
-        self.pace.rps[which].append(len(seen.requests) / seen.seconds)
+        seen = await self.loader.round(self.arm, seconds, 1)
+        # Locust sends before the round as well, while it starts its users.
+        self.pace.rps[which].append(sum(row[0] >= 0 for row in seen.requests) / seen.seconds)
         self.pace.cpu_ms[which].append(1000 * (self.arm.cpu_seconds() - before) / max(len(seen.requests), 1))
 
     async def record(self, recording: Awaitable[str], seconds: float) -> str:
@@ -108,16 +109,21 @@ async def _profile_fresh(
     try:
         async with (
             quiet_lease(workspace),
-            LoadWorker.start(workspace) as worker,
             start_arm(workspace, commit, arm, trace=folder, watch="profile", cpus=split_cores()[0]) as running,
         ):
-            return await profile_cpu(workspace, running, workload, seconds=seconds, worker=worker, thorough=thorough)
+            return await profile_cpu(workspace, running, workload, seconds=seconds, thorough=thorough)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def profile_cpu(
-    workspace: Workspace, arm: Arm, workload: Workload, *, seconds: float, worker: LoadWorker, thorough: bool = False
+    workspace: Workspace,
+    arm: Arm,
+    workload: Workload,
+    *,
+    seconds: float,
+    worker: LoadWorker | None = None,
+    thorough: bool = False,
 ) -> Evidence:
     """Profile an arm under a workload, `seconds` for each recording.
 
@@ -126,7 +132,7 @@ async def profile_cpu(
         arm: the running server; one of Node must have been started with `watch="profile"`.
         workload: what it is asked.
         seconds: of each recording.
-        worker: the load generator.
+        worker: the load generator; one of its own without it.
         thorough: record C functions as well, and load without the profiler in between for what it costs.
 
     Raises:
@@ -135,8 +141,30 @@ async def profile_cpu(
     """
     runtime, pid = find_runtime(arm.pids())
     recorders = _recorders(workspace, arm, runtime, pid, seconds, thorough)
-    await warm_up(worker, arm.url, workload)
-    bench = _Bench(arm, workload, worker, Pace())
+    pace = Pace()
+    async with open_loader(workspace, workload, worker=worker) as loader:
+        await loader.warm_up(arm)
+        texts, without_c = await _record_all(_Bench(arm, loader, pace), recorders, seconds, thorough)
+    raw: dict[str, Any] = {
+        "workload": workload.name, "arm": arm.name, "commit": arm.commit, "seconds": seconds, "runtime": runtime,
+        "rate": RATE if runtime == "python" else NODE_RATE, "root": str(arm.workdir),
+        "requests_per_s": pace.rps["with"], "pace": {"rps": pace.rps, "cpu_ms": pace.cpu_ms},
+        "overhead": pace.overhead(), "gil": texts["gil"], "wall": texts.get("wall", texts["gil"]),
+        "native": texts.get("native", ""), "without_c": without_c,
+    }  # fmt: skip
+    handlers = await asyncio.to_thread(find_handlers, arm.workdir)
+    gil, wall = (sum_stacks(parse_stacks(raw[mode], raw["root"]), handlers) for mode in ("gil", "wall"))
+    if wall.total < MIN_SAMPLES:
+        raise InstrumentError(
+            f"the profiler saw the server at work in {wall.total} samples only; raise the workload's users"
+        )
+    return _profile_evidence(workspace, raw, gil, wall)
+
+
+async def _record_all(
+    bench: _Bench, recorders: Mapping[str, Callable[[], Awaitable[str]]], seconds: float, thorough: bool
+) -> tuple[dict[str, str], str]:
+    """Stacks by mode, and why there are none with C frames; where it is thorough with load beside the profiler."""
     texts: dict[str, str] = {}
     without_c = ""
     for mode, record in recorders.items():
@@ -152,20 +180,7 @@ async def profile_cpu(
             bench.pace.forget("with")
     if thorough:
         await bench.load("without", seconds / 2)
-    raw: dict[str, Any] = {
-        "workload": workload.name, "arm": arm.name, "commit": arm.commit, "seconds": seconds, "runtime": runtime,
-        "rate": RATE if runtime == "python" else NODE_RATE, "root": str(arm.workdir),
-        "requests_per_s": bench.pace.rps["with"], "pace": {"rps": bench.pace.rps, "cpu_ms": bench.pace.cpu_ms},
-        "overhead": bench.pace.overhead(), "gil": texts["gil"], "wall": texts.get("wall", texts["gil"]),
-        "native": texts.get("native", ""), "without_c": without_c,
-    }  # fmt: skip
-    handlers = await asyncio.to_thread(find_handlers, arm.workdir)
-    gil, wall = (sum_stacks(parse_stacks(raw[mode], raw["root"]), handlers) for mode in ("gil", "wall"))
-    if wall.total < MIN_SAMPLES:
-        raise InstrumentError(
-            f"the profiler saw the server at work in {wall.total} samples only; raise the workload's users"
-        )
-    return _profile_evidence(workspace, raw, gil, wall)
+    return texts, without_c
 
 
 def _profile_evidence(workspace: Workspace, raw: dict[str, Any], gil: Profile, wall: Profile) -> Evidence:

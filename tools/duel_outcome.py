@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from perfcrew.duel_rounds import start_numbers
+from perfcrew.duel_rounds import latency_doubt, start_numbers
 from perfcrew.duel_stats import beside_effects
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Effect, Evidence, Measurement
@@ -42,7 +42,7 @@ def conclude_duel(workspace: Workspace, raw: dict[str, Any], effects: tuple[Effe
     """Store a raw duel and say what it shows."""
     samples = workspace.artifacts.put_json(raw)
     beside = beside_effects(raw)
-    doubt = _doubt(raw)
+    doubt = latency_doubt(raw)
     measurements = tuple(
         Measurement(
             id=f"{_SHORT.get(effect.metric, effect.metric)}@{effect.workload}/{raw['name']}/{side}",
@@ -51,7 +51,7 @@ def conclude_duel(workspace: Workspace, raw: dict[str, Any], effects: tuple[Effe
             count=len(raw["counts"][side].get(effect.metric, ())) or len(start_numbers(raw)),
             method=f"duel:{where}{side}/{effect.metric}", samples=samples,
             instrument=raw["protocol"]["instrument"], environment=workspace.environment,
-            doubt=doubt if effect.metric.startswith("http.") and not effect.exact else "",
+            doubt=effect.doubt,
         )
         for effect, where in [*((each, "") for each in effects), *((each, f"{each.workload}:") for each in beside)]
         for side in SIDES
@@ -61,16 +61,6 @@ def conclude_duel(workspace: Workspace, raw: dict[str, Any], effects: tuple[Effe
         effects=effects, samples=samples, digest=_render(raw, effects, beside, doubt), measurements=measurements,
         beside=beside,
     )  # fmt: skip
-
-
-def _doubt(raw: dict[str, Any]) -> str:
-    """Why latencies do not count: in most rounds of an arm the load generator was the bottleneck."""
-    for side in SIDES:
-        faults = [cell["faults"] for cell in raw["cells"] if cell["arm"] == side]
-        doubtful = [fault for fault in faults if fault]
-        if len(doubtful) > len(faults) / 2:
-            return f"in {len(doubtful)} of {len(faults)} rounds of the {side}: {doubtful[-1][0]}"
-    return ""
 
 
 def _render(raw: dict[str, Any], effects: tuple[Effect, ...], beside: tuple[Effect, ...], doubt: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perfcrew.errors import InstrumentError
+from perfcrew.errors import NothingToMeasure
 from perfcrew.quantiles import percentile
 from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.facts import Row, pack_rows
@@ -19,7 +19,8 @@ from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
 from tools.arm import start_arm
 from tools.lease import quiet_lease
-from tools.load import LoadWorker, split_cores, warm_up
+from tools.load import split_cores
+from tools.loaders import open_loader
 from tools.stacks import parse_stacks, request_part
 from tools.workspace import Workspace
 
@@ -80,12 +81,12 @@ async def measure_event_loop(workspace: Workspace, commit: str, workload: Worklo
     try:
         async with (
             quiet_lease(workspace),
-            LoadWorker.start(workspace) as worker,
+            open_loader(workspace, workload) as loader,
             start_arm(workspace, commit, arm, trace=folder, watch="loop", cpus=split_cores()[0]) as running,
         ):
-            await warm_up(worker, running.url, workload)
+            await loader.warm_up(running)
             began = time.time()
-            seen = await worker.round(running.url, workload, seconds=seconds, seed=1)
+            seen = await loader.round(running, seconds, 1)
             ended = time.time()
             # The watching thread writes a few times a second.
             await asyncio.sleep(FLUSH_S)
@@ -98,7 +99,7 @@ async def measure_event_loop(workspace: Workspace, commit: str, workload: Worklo
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if len(raw["lags_ms"]) < MIN_BEATS:
-        raise InstrumentError(
+        raise NothingToMeasure(
             "no event loop of asyncio's or Node's was seen at work in the server, so there is no lag to measure; "
             "servers of threads or processes have none"
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
-from perfcrew.errors import InstrumentError, ToolError
+from perfcrew.errors import InstrumentError, NothingToMeasure, ToolError
 from perfcrew.quantiles import median
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Evidence
@@ -61,14 +61,15 @@ async def try_indexes(workspace: Workspace, commit: str, workload: Workload, arm
     `bytes`, `build_ms`; of the queries that want it `share`, `site` and `endpoint` (the largest's), `queries`.
 
     Raises:
-        InstrumentError: nothing was traced, or no index is wanted.
+        InstrumentError: nothing was traced.
+        NothingToMeasure: no index is wanted.
     """
     queries = await recall_queries(workspace, commit, workload, arm)
     plans = unpack_rows((await recall_plans(workspace, queries, arm_name=arm)).facts, "plan")
     engine = workspace.target.database.engine if workspace.target.database else ""
     wanted = wanted_indexes(plans, engine)
     if not wanted:
-        raise InstrumentError(f"no query of workload {workload.name} wants an index, so there is none to try")
+        raise NothingToMeasure(f"no query of workload {workload.name} wants an index, so there is none to try")
     statements = read_statements(workspace, queries)
     folder = await worktree_of(workspace, commit)
     trials = [await _try(workspace, folder, candidate, statements) for candidate in wanted]
@@ -77,7 +78,7 @@ async def try_indexes(workspace: Workspace, commit: str, workload: Workload, arm
     best = max(number(row, "saved_ms") for row in rows)
     return Evidence(
         id=f"index_trial@{workload.name}/{arm}", kind="index_trial",
-        title=f"{workload.name} on {arm}: {len(rows)} indexes tried, the best saves {best:.2f} ms a request",
+        title=f"{workload.name} on {arm}: {len(rows)} {"index" if len(rows) == 1 else "indexes"} tried, the best saves {best:.2f} ms a request",
         digest="\n".join(render_trial(trial, workload.name) for trial in trials),
         artifact=workspace.artifacts.put_json(raw), facts=pack_rows("trial", rows),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from perfcrew.stats import recompute
 from tools.generator import Loaded, LoadWorker, Round, split_cores, tell_failures, warm_up
 from tools.histogram import to_histogram
 from tools.loaders import open_loader
+from tools.locust_load import file_of
 from tools.workspace import Workspace
 
 __all__ = ["LoadWorker", "Loaded", "Round", "load_evidence", "measure_load", "split_cores", "tell_failures", "warm_up"]
@@ -68,18 +69,19 @@ async def measure_load(
         not_counted = "not those sent while users were being started"
     raw = {
         "kind": "command" if workload.kind == "command" else "load", "workload": workload.name, "arm": arm.name,
-        "commit": arm.commit, "held_out": held_out, "model": describe_model(workload),
+        "commit": arm.commit, "held_out": held_out, "model": describe_model(workload, held_out),
         "not_counted": not_counted, "warm_up_requests": warmed,
         **asdict(seen), "cpu_s": cpu_s, "cores": len(split_cores()[0]), "histogram": to_histogram(seen.latencies),
     }  # fmt: skip
     return load_evidence(workspace, raw, loader.instrument)
 
 
-def describe_model(workload: Workload) -> str:
+def describe_model(workload: Workload, held_out: bool = False) -> str:
     """Who sends when, as a phrase."""
     if workload.kind == "locust":
+        file = file_of(workload, held_out)
         pace = f", {workload.spawn_rate:g} started a second" if workload.spawn_rate else ""
-        return f"{workload.users} users of {workload.locustfile}{pace}"
+        return f"{workload.users} users of {file}{pace}"
     if workload.rate is not None:
         return f"{workload.rate:g} requests a second, due by timetable, over at most {workload.connections} connections"
     return f"{workload.users} users, think time {workload.think_s:g} s"

@@ -141,10 +141,11 @@ async def open_locust(
         files = [_send_along(folder, "locust_samples")] if workers else []
         if workload.kind == "locust":
             checkout = await worktree_of(workspace, workspace.base_commit)
-            path = checkout / str(workload.locustfile)
+            file = file_of(workload, held_out)
+            path = checkout / file
             if not path.is_file():
                 raise InstrumentError(
-                    f"workload {workload.name}: {workload.locustfile} is not in the base commit "
+                    f"workload {workload.name}: {file} is not in the base commit "
                     f"{workspace.base_commit[:10]}; commit it"
                 )
             files.insert(0, path)
@@ -164,6 +165,12 @@ async def open_locust(
                 yield LocustLoader(channel, workload, workers, held_out)
         except InstrumentError as error:
             raise InstrumentError(_explain(str(error), workload)) from error
+
+
+def file_of(workload: Workload, held_out: bool) -> str:
+    """The locustfile of a workload, or of its held-out variant."""
+    other = workload.held_out.locustfile if held_out and workload.held_out else None
+    return str(other or workload.locustfile)
 
 
 def _send_along(folder: Path, module: str) -> Path:

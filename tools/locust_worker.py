@@ -79,7 +79,7 @@ class Driver:
         self.runner.stop()
         totals = self._await(self._reported, job["drain_s"] + _REPORT_S, lambda: "workers did not send their samples")
         assert totals
-        return _merge(self.parts, job, ramp)
+        return {**_merge(self.parts, job, ramp), "began_s": began + ramp}
 
     def _ready(self) -> bool:
         if self.workers:

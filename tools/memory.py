@@ -11,7 +11,8 @@ from perfcrew.records.evidence import Evidence, Measurement
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
-from tools.generator import Loaded, LoadWorker, Round, tell_failures, warm_up
+from tools.generator import Loaded, LoadWorker, Round, tell_failures
+from tools.loaders import Loader, open_loader
 from tools.process_tree import Footprint
 from tools.workspace import Workspace
 
@@ -37,7 +38,13 @@ Reading = tuple[float, Footprint]
 
 
 async def measure_memory(
-    workspace: Workspace, arm: Weighed, workload: Workload, *, seconds: float, worker: LoadWorker, patient: bool = False
+    workspace: Workspace,
+    arm: Weighed,
+    workload: Workload,
+    *,
+    seconds: float,
+    worker: LoadWorker | None = None,
+    patient: bool = False,
 ) -> Evidence:
     """Memory of an arm's processes, read under load: USS, PSS and RSS.
 
@@ -50,58 +57,65 @@ async def measure_memory(
         arm: what is loaded.
         workload: by what.
         seconds: of load.
-        worker: the load generator.
+        worker: the load generator; one of its own without it.
         patient: load up to `STRETCH_AGAIN` times as long while it is not clear that memory does not grow; what settles
             late looks like a leak at first.
 
     Raises:
         InstrumentError: nothing was answered as expected, or memory can't be read.
     """
-    warmed = await warm_up(worker, arm.url, workload)
-    idle = await asyncio.to_thread(arm.footprint)
-    if not idle.rss:
-        raise InstrumentError("the memory of the server's processes can't be read; remedy: run perfcrew as their user")
-    raw: dict[str, Any] = {
-        "kind": "memory", "workload": workload.name, "arm": arm.name, "commit": arm.commit, "users": workload.users,
-        "warm_up_requests": warmed, "settled": 0, "idle": idle.uss, "points": [],
-    }  # fmt: skip
-    began, served = time.perf_counter(), 0
-    for stretch in range(STRETCH_AGAIN if patient else 1):
-        readings, seen = await _load(arm, workload, worker, seconds, seed=2 + stretch)
-        if not seen.latencies:
-            raise InstrumentError(f"workload {workload.name}: no request succeeded under load ({tell_failures(seen)})")
-        raw["points"] += _points(readings, seen, began, served)
-        served += len(seen.requests)
-        raw["settled"] = _settled(raw["points"])
-        if judge_growth(raw).leak == "no":
-            break
+    async with open_loader(workspace, workload, worker=worker) as loader:
+        warmed = await loader.warm_up(arm)
+        idle = await asyncio.to_thread(arm.footprint)
+        if not idle.rss:
+            raise InstrumentError(
+                "the memory of the server's processes can't be read; remedy: run perfcrew as their user"
+            )
+        raw: dict[str, Any] = {
+            "kind": "memory", "workload": workload.name, "arm": arm.name, "commit": arm.commit,
+            "users": workload.users, "warm_up_requests": warmed, "settled": 0, "idle": idle.uss, "points": [],
+        }  # fmt: skip
+        served, began = 0, 0.0
+        for stretch in range(STRETCH_AGAIN if patient else 1):
+            readings, seen = await _load(arm, loader, seconds, seed=2 + stretch)
+            if not seen.latencies:
+                raise InstrumentError(
+                    f"workload {workload.name}: no request succeeded under load ({tell_failures(seen)})"
+                )
+            began = began or seen.began_s
+            raw["points"] += _points(readings, seen, began, served)
+            served += len(seen.requests)
+            raw["settled"] = _settled(raw["points"])
+            if judge_growth(raw).leak == "no":
+                break
     return memory_evidence(workspace, raw)
 
 
-async def _load(
-    arm: Weighed, workload: Workload, worker: LoadWorker, seconds: float, seed: int
-) -> tuple[list[Reading], Round]:
+async def _load(arm: Weighed, loader: Loader, seconds: float, seed: int) -> tuple[list[Reading], Round]:
+    """A round, and readings by the clock while it went on; Locust may take a while to start its users."""
     began = time.perf_counter()
-    loading = asyncio.ensure_future(worker.round(arm.url, workload, seconds=seconds, seed=seed))
+    loading = asyncio.ensure_future(loader.round(arm, seconds, seed))
+    readings: list[Reading] = []
     try:
-        readings = []
-        for number in range(POINTS):
-            due = began + seconds * (number + 1) / POINTS
-            await asyncio.sleep(max(due - time.perf_counter(), 0))
+        while not loading.done():
+            due = began + seconds * (len(readings) + 1) / POINTS
+            await asyncio.wait({loading}, timeout=max(due - time.perf_counter(), 0))
             readings.append((time.perf_counter(), await asyncio.to_thread(arm.footprint)))
-        return [(at - began, reading) for at, reading in readings], await loading
+        seen = await loading
     finally:
         loading.cancel()
+    within = [(at, reading) for at, reading in readings if 0 <= at - seen.began_s <= seconds]
+    return within or readings[-1:], seen
 
 
 def _points(readings: Sequence[Reading], seen: Round, began: float, served: int) -> list[list[float]]:
-    """Readings with the number of requests served by then. The two clocks begin within a millisecond or so."""
+    """Readings with the number of requests served by then. The generator's clock is the machine's, as ours is."""
     ends = sorted(row[0] + row[1] / 1000 for row in seen.requests)
-    offset = time.perf_counter() - began - readings[-1][0]
     return [
-        [offset + at, served + float(sum(end <= at for end in ends)), reading.uss, reading.pss, reading.rss]
+        [at - began, served + float(sum(end <= at - seen.began_s for end in ends)), reading.uss, reading.pss,
+         reading.rss]
         for at, reading in readings
-    ]
+    ]  # fmt: skip
 
 
 def _settled(points: Sequence[Sequence[float]]) -> int:

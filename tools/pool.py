@@ -18,7 +18,8 @@ from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
 from tools.arm import start_arm
 from tools.lease import quiet_lease
-from tools.load import LoadWorker, split_cores, warm_up
+from tools.load import split_cores
+from tools.loaders import open_loader
 from tools.workspace import Workspace
 
 SECONDS = 4.0
@@ -51,12 +52,12 @@ async def measure_pool(workspace: Workspace, commit: str, workload: Workload, ar
     try:
         async with (
             quiet_lease(workspace),
-            LoadWorker.start(workspace) as worker,
+            open_loader(workspace, workload) as loader,
             start_arm(workspace, commit, arm, trace=folder, watch="pool", cpus=split_cores()[0]) as running,
         ):
-            await warm_up(worker, running.url, workload)
+            await loader.warm_up(running)
             began = time.time()
-            await worker.round(running.url, workload, seconds=seconds, seed=1)
+            await loader.round(running, seconds, 1)
             ended = time.time()
             # A response reaches us before its line is written.
             await asyncio.sleep(0.2)

@@ -18,6 +18,9 @@ class Protocol(Record):
     alpha: float = Field(default=0.014, gt=0, lt=0.5)
     """Risk of a false alarm, either way, over all looks and all deciding timed metrics. Half of it is that of a false
     `improved`; where noise is perfectly normal the trimmed t spends up to 1.4 times that, still below 1 %."""
+    missed: float = Field(default=0.05, gt=0, lt=0.5)
+    """Risk, over all looks and of either direction, of saying that a metric did not change while it changed by what
+    matters. It is another error than a false alarm, and costs a win at most; so it may be larger."""
     matter: float = Field(default=0.10, gt=0)
     """The relative change that matters: a duel that can't rule it out is underpowered."""
     matters: dict[str, float] = Field(default_factory=dict)

@@ -47,7 +47,7 @@ async def source_root(workspace: Workspace) -> Path:
 
 def is_shown(workspace: Workspace, path: str) -> bool:
     """Whether models may read a file: the description says which, and neither itself nor secrets are among them."""
-    own = {"perfcrew.toml", *([workspace.config_path.name] if workspace.config_path else [])}
+    own = {"perfcrew.toml", *workspace.target.hidden, *([workspace.config_path.name] if workspace.config_path else [])}
     return matches(path, workspace.target.target.source) and not is_secret(path) and path not in own
 
 

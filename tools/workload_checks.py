@@ -32,7 +32,6 @@ _FITS: tuple[tuple[str, Callable[[Workload], bool], str], ...] = (
     ("locustfile", _locust, 'it only where kind = "locust"'),
     ("spawn_rate", _locust, 'it only where kind = "locust"'),
     ("request", lambda workload: not _locust(workload), "none in a locust workload: the locustfile says what is sent"),
-    ("held_out", lambda workload: not _locust(workload), "none in a locust workload; give an http workload one"),
 )
 """Field, the workloads that it fits, and what was expected where it is given and does not."""
 
@@ -43,11 +42,33 @@ def check_load(workload: Workload, repo: Path) -> Iterator[str]:
     for name, fits, expected in _FITS:
         if name in workload.model_fields_set and not fits(workload):
             yield f"{key}, {name}: expected {expected}; got it in a workload of kind {workload.kind!r}"
-    file = workload.locustfile
-    if not file or not _locust(workload):
+    if workload.locustfile and _locust(workload):
+        yield from _check_file(f"{key}, locustfile", workload.locustfile, repo)
+    yield from _check_held_out(workload, repo)
+
+
+def _check_held_out(workload: Workload, repo: Path) -> Iterator[str]:
+    held_out = workload.held_out
+    if held_out is None:
         return
+    key, own = f"workload {workload.name}, held_out", _locust(workload)
+    if not own:
+        if held_out.locustfile is not None:
+            yield f'{key}, locustfile: expected only where kind = "locust", got it in one of kind {workload.kind!r}'
+        return
+    for name in sorted(held_out.model_fields_set - {"locustfile"}):
+        yield f"{key}, {name}: expected only locustfile in a locust workload"
+    if held_out.locustfile is None:
+        yield f"{key}, locustfile: expected another locustfile, got nothing"
+    elif held_out.locustfile == workload.locustfile:
+        yield f"{key}, locustfile: expected another locustfile than the workload's, got the same"
+    else:
+        yield from _check_file(f"{key}, locustfile", held_out.locustfile, repo)
+
+
+def _check_file(key: str, file: str, repo: Path) -> Iterator[str]:
     parts = PurePosixPath(file).parts
-    if parts[0] == "/" or ".." in parts or not file.endswith(".py"):
-        yield f"{key}, locustfile: expected a Python file in the repository, as load/locustfile.py, got {file!r}"
+    if not parts or parts[0] == "/" or ".." in parts or not file.endswith(".py"):
+        yield f"{key}: expected a Python file in the repository, as load/locustfile.py, got {file!r}"
     elif not (repo / file).is_file():
-        yield f"{key}, locustfile: expected a file of the repository, got {file!r}, which isn't there"
+        yield f"{key}: expected a file of the repository, got {file!r}, which isn't there"

@@ -67,6 +67,8 @@ class Effect(Record):
     exact: bool
     """A counted metric (queries, bytes) that needs no interval."""
     outcome: Outcome
+    doubt: str = ""
+    """Why it shows nothing, such as that the load generator was the bottleneck; empty where it counts."""
 
 
 class Check(Record):

@@ -24,6 +24,8 @@ class MetricRow(Record):
     confidence: float
     outcome: str
     exact: bool = False
+    doubt: str = ""
+    """Why it does not count; empty where it does."""
 
 
 class ChangeRow(Record):

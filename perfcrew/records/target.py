@@ -28,6 +28,8 @@ class HeldOut(Record):
     request: tuple[HttpRequest, ...] = ()
     params: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
     command: str | None = None
+    locustfile: str | None = None
+    """For a locust workload: another locustfile of the repository, which neither coder nor application can read."""
 
 
 class PageStep(Record):
@@ -176,4 +178,10 @@ class Target(Record):
     @property
     def locustfiles(self) -> tuple[str, ...]:
         """Paths of the user's locustfiles: they measure, so no change may touch them."""
-        return tuple(workload.locustfile for workload in self.workload if workload.locustfile)
+        return (*(workload.locustfile for workload in self.workload if workload.locustfile), *self.hidden)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Files of the repository that nothing under measurement may read: held-out locustfiles."""
+        held_out = (workload.held_out for workload in self.workload if workload.held_out)
+        return tuple(each.locustfile for each in held_out if each.locustfile)

@@ -2,15 +2,19 @@ import asyncio
 import contextlib
 import dataclasses
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 from small_server import Answer, SmallArm, serve
 from target_repo import make_workspace
 
+from graphs.instruments import take_memory
 from perfcrew.errors import InstrumentError, UserError
+from perfcrew.records.facts import unpack_rows
 from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
+from tools.cpu import measure_cpu
 from tools.load import measure_load
 from tools.load_host import lend_host, read_address
 from tools.locust_load import LoadWorkers
@@ -101,6 +105,70 @@ async def test_the_locustfile_of_the_base_commit_runs(tmp_path: Path) -> None:
     workspace = await make_workspace(tmp_path, FILES, {})
     with pytest.raises(InstrumentError, match=r"load/other\.py is not in the base commit .*; commit it"):
         await measure_load(workspace, SmallArm("http://127.0.0.1:1"), locust(locustfile="load/other.py"), seconds=0.2)
+
+
+@pytest.mark.app
+async def test_the_held_out_locustfile_asks_otherwise(tmp_path: Path) -> None:
+    other = LOCUSTFILE.replace("self.client.get(PATH", 'self.client.get("/unseen"').replace("/missing", "/unknown")
+    workspace = await make_workspace(tmp_path, {**FILES, "load/held_out.py": other}, {})
+    workload = locust(users=2, held_out={"locustfile": "load/held_out.py"})
+    async with serve(answer) as arm:
+        evidence = await measure_load(workspace, arm, workload, seconds=0.5, held_out=True)
+    assert evidence.id == "load@w (held out)/base"
+    asked = {line for line, _ in arm.asked}
+    assert "GET /unseen" in asked and "GET /read" not in asked
+    assert evidence.digest.startswith("2 users of load/held_out.py")
+
+
+SPINNING = """
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+KEPT = []
+
+
+def spin():
+    return sum(number * number for number in range(20_000))
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        KEPT.append(bytes(100_000))
+        body = str(spin()).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.app
+async def test_cpu_and_memory_are_measured_under_a_locustfile(tmp_path: Path) -> None:
+    simple = "from locust import FastHttpUser, task\n\nclass U(FastHttpUser):\n    @task\n    def ask(self):\n"
+    files = {"server.py": SPINNING, "load/locustfile.py": f"{simple}        self.client.get('/')\n"}
+    settings = {"start": f"{sys.executable} server.py {{port}}"}
+    workspace = await make_workspace(tmp_path, files, {"target": settings}, quick=True)
+    workload = locust(users=2)
+    cpu = await measure_cpu(workspace, workspace.base_commit, workload, "base")
+    hottest = max(unpack_rows(cpu.facts, "hot"), key=lambda row: float(row["cpu_share"] or 0))
+    assert str(hottest["path"]) == "server.py" and float(cpu.facts["busy"] or 0) > 0.2
+    assert "the profiler's cost, beside load without it" in cpu.digest
+    memory = await take_memory(workspace, workspace.base_commit, workload, "base")
+    assert memory.artifact is not None
+    raw = workspace.artifacts.get_json(memory.artifact)
+    assert len(raw["points"]) > 20
+    served = [point[1] for point in raw["points"]]
+    assert served == sorted(served) and served[-1] > served[0]
+    assert float(memory.facts["growth_kb_per_request"] or 0) == pytest.approx(100, rel=0.2)
+    assert memory.facts["leak"] == 1
 
 
 @pytest.mark.app

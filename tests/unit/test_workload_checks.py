@@ -12,7 +12,8 @@ LOCUST = {"kind": "locust", "locustfile": "load/locustfile.py"}
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
     (tmp_path / "load").mkdir()
-    (tmp_path / "load" / "locustfile.py").write_text("")
+    for name in ("locustfile.py", "other.py"):
+        (tmp_path / "load" / name).write_text("")
     return tmp_path
 
 
@@ -26,6 +27,7 @@ def mistakes(repo: Path, **fields: object) -> list[str]:
         {**REQUEST, "users": 3, "think_s": 1.0},
         {**REQUEST, "rate": 50.0, "connections": 10},
         {**LOCUST, "users": 10, "spawn_rate": 2.0},
+        {**LOCUST, "held_out": {"locustfile": "load/other.py"}},
         {"kind": "command", "command": "x"},
     ],
 )
@@ -44,10 +46,18 @@ def test_what_fits_is_silent(repo: Path, fields: dict[str, object]) -> None:
         ({**LOCUST, "think_s": 3.0}, "think_s: expected none in a locust workload"),
         ({**LOCUST, "rate": 3.0}, "rate: expected it only in an http workload"),
         ({**LOCUST, **REQUEST}, "request: expected none in a locust workload"),
-        ({**LOCUST, "held_out": {"command": "x"}}, "held_out: expected none in a locust workload"),
+        ({**LOCUST, "held_out": {}}, "held_out, locustfile: expected another locustfile, got nothing"),
+        (
+            {**LOCUST, "held_out": {"locustfile": "load/other.py", "command": "x"}},
+            "held_out, command: expected only locustfile",
+        ),
+        ({**LOCUST, "held_out": {"locustfile": LOCUST["locustfile"]}}, "held_out, locustfile: expected another"),
+        ({**LOCUST, "held_out": {"locustfile": "load/none.py"}}, "held_out, locustfile: expected a file of the repo"),
+        ({**LOCUST, "held_out": {"locustfile": ""}}, "held_out, locustfile: expected a Python file"),
+        ({**REQUEST, "held_out": {"locustfile": "a.py"}}, 'held_out, locustfile: expected only where kind = "locust"'),
         ({**LOCUST, "locustfile": "../l.py"}, "locustfile: expected a Python file in the repository"),
         ({**LOCUST, "locustfile": "/etc/l.py"}, "locustfile: expected a Python file in the repository"),
-        ({**LOCUST, "locustfile": "load/other.py"}, "locustfile: expected a file of the repository"),
+        ({**LOCUST, "locustfile": "load/none.py"}, "locustfile: expected a file of the repository"),
         ({"kind": "command", "command": "x", "rate": 3.0}, "rate: expected it only in an http workload"),
     ],
 )
