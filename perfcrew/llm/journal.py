@@ -208,9 +208,7 @@ class Journal:
             if known is None:
                 took = round(time.monotonic() - began, 3)
                 value = _plain(adapter.dump_python(result))
-                self._append(
-                    Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value, seconds=took)
-                )
+                self._append(Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value, seconds=took))
                 return result
         return adapter.validate_python(known.value)
 

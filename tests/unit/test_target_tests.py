@@ -81,7 +81,7 @@ async def test_a_version_that_has_passed_is_not_tested_again(tmp_path: Path) -> 
 
 
 async def test_files_that_no_commit_takes_do_not_vouch_for_one(tmp_path: Path) -> None:
-    workspace = await _workspace(tmp_path, test=f'{PYTHON} -c "import os; os.stat(\'made.log\')"')
+    workspace = await _workspace(tmp_path, test=f"{PYTHON} -c \"import os; os.stat('made.log')\"")
     work = workspace.folder / "work"
     await git.checkout(workspace.clone, workspace.base_commit, work)
     (work / ".gitignore").write_text("*.log\n")
