@@ -26,10 +26,11 @@ class Samples:
     """Raw samples of one test on this worker."""
 
     def __init__(self) -> None:
-        self.clear()
+        self.clear("")
 
-    def clear(self) -> None:
-        """Begin a test."""
+    def clear(self, job: str) -> None:
+        """Begin a test; nothing is sent for one without a name."""
+        self.job = job
         self.began = time.perf_counter()
         self.rows: list[list[Any]] = []
         self.names: dict[str, int] = {}
@@ -71,7 +72,7 @@ class Samples:
         starts = range(0, max(len(self.rows), 1), _CHUNK)
         names = list(self.names)
         parts: list[dict[str, Any]] = [
-            {"names": names, "requests": self.rows[start : start + _CHUNK]} for start in starts
+            {"job": self.job, "names": names, "requests": self.rows[start : start + _CHUNK]} for start in starts
         ]
         parts[-1]["totals"] = {
             "failures": dict(self.failures), "lags_ms": self.lags,
@@ -96,20 +97,22 @@ def _on_request(**seen: Any) -> None:
     SAMPLES.note(**seen)
 
 
-def _on_start(**_: Any) -> None:
-    SAMPLES.clear()
+def _on_start(environment: Any, **_: Any) -> None:
+    SAMPLES.clear(environment.parsed_options.perfcrew_job["id"])
     _watching.append(gevent.spawn(SAMPLES.watch))
 
 
 def _on_stop(environment: Any, **_: Any) -> None:
     gevent.killall(_watching)
     _watching.clear()
-    if isinstance(environment.runner, MasterRunner):
+    # A worker that quits stops once more, without a test.
+    if isinstance(environment.runner, MasterRunner) or not SAMPLES.job:
         return
     # A worker sleeps that long after each test, though its users have stopped by now.
     environment.stop_timeout = 0.0
     for part in SAMPLES.messages():
         environment.runner.send_message(MESSAGE, part)
+    SAMPLES.clear("")
 
 
 events.request.add_listener(_on_request)  # type: ignore[no-untyped-call]

@@ -10,6 +10,7 @@ to stop, and what is under way is waited for, up to `drain_s`.
 """
 
 import json
+import secrets
 import socket
 import sys
 import time
@@ -56,18 +57,21 @@ class Driver:
             self.runner = self.environment.create_local_runner()
         self.runner.register_message(MESSAGE, self._receive)
         self.parts: list[dict[str, Any]] = []
+        self.job = ""
         self.environment.events.init.fire(environment=self.environment, runner=self.runner, web_ui=None)
 
     def _receive(self, environment: Any, msg: Any, **_: Any) -> None:  # noqa: ARG002  Locust passes both by name
-        self.parts.append(msg.data)
+        # A worker that takes leave of an earlier master may still deliver what it noted for that one.
+        if msg.data["job"] == self.job:
+            self.parts.append(msg.data)
 
     def drive(self, job: dict[str, Any]) -> dict[str, Any]:
         """Drive one round and give its raw samples."""
         self._await(self._ready, job["ready_s"], self._missing)
-        self.parts = []
+        self.parts, self.job = [], secrets.token_hex(8)
         self.environment.host = job["url"]
         self.environment.stop_timeout = job["drain_s"]
-        self.environment.parsed_options.perfcrew_job = {**job, "workers": self.workers}
+        self.environment.parsed_options.perfcrew_job = {**job, "id": self.job, "workers": self.workers}
         began = time.perf_counter()
         if self.environment.shape_class is not None:
             self.runner.start_shape()

@@ -221,6 +221,40 @@ async def _measure_from_two(workspace: Workspace) -> None:
             assert len(arm.asked) == raw["warm_up_requests"] + len(raw["requests"])
 
 
+LEAVING = """
+import sys
+import gevent
+from locust.rpc import Message, zmqrpc
+client = zmqrpc.Client("127.0.0.1", int(sys.argv[1]), "old")
+totals = {"failures": {}, "lags_ms": [], "client_cpu_s": 0.0, "connections": None, "arrivals": None, "received_bytes": 0}
+while True:
+    client.send(Message("perfcrew_samples", {"job": "old", "names": [], "requests": [], "totals": totals}, "old"))
+    gevent.sleep(0.02)
+"""
+
+
+@pytest.mark.app
+async def test_what_a_worker_of_an_earlier_measurement_still_sends_is_not_counted(tmp_path: Path) -> None:
+    """Totals of somebody else ended a round before its own workers had reported."""
+    workspace = await make_workspace(tmp_path, FILES, {})
+    port = free_port()
+    workspace = dataclasses.replace(workspace, load_workers=f"1@127.0.0.1:{port}")
+    leaving = await asyncio.create_subprocess_exec(sys.executable, "-c", LEAVING, str(port))
+    host = asyncio.create_task(lend_host(f"127.0.0.1:{port}", lambda _: None, modules=tmp_path / "user" / "load"))
+    try:
+        async with serve(answer) as arm:
+            evidence = await measure_load(workspace, arm, http(rate=60, connections=20), seconds=1.0)
+    finally:
+        host.cancel()
+        leaving.kill()
+        await leaving.wait()
+        with contextlib.suppress(asyncio.CancelledError):
+            await host
+    assert evidence.artifact is not None
+    raw = workspace.artifacts.get_json(evidence.artifact)
+    assert (raw["workers"], len(raw["requests"])) == (1, 60)
+
+
 @pytest.mark.app
 async def test_workers_that_do_not_come_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = await make_workspace(tmp_path, FILES, {})
