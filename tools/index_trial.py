@@ -76,9 +76,10 @@ async def try_indexes(workspace: Workspace, commit: str, workload: Workload, arm
     rows = [{**to_row(trial), **_places(trial.candidate, plans)} for trial in trials]
     raw = {"kind": "index_trial", "workload": workload.name, "trials": [to_raw(trial) for trial in trials]}
     best = max(number(row, "saved_ms") for row in rows)
+    tried = f"{len(rows)} {'index' if len(rows) == 1 else 'indexes'} tried"
     return Evidence(
         id=f"index_trial@{workload.name}/{arm}", kind="index_trial",
-        title=f"{workload.name} on {arm}: {len(rows)} {"index" if len(rows) == 1 else "indexes"} tried, the best saves {best:.2f} ms a request",
+        title=f"{workload.name} on {arm}: {tried}, the best saves {best:.2f} ms a request",
         digest="\n".join(render_trial(trial, workload.name) for trial in trials),
         artifact=workspace.artifacts.put_json(raw), facts=pack_rows("trial", rows),
     )  # fmt: skip
