@@ -15,7 +15,7 @@ from perfcrew.records.events import Event
 from perfcrew.records.evidence import Check
 from perfcrew.records.survey import Bout, Comparison, Revision
 from perfcrew.records.target import Workload
-from perfcrew.report.comparing import conclude
+from perfcrew.report.comparing import conclude, guarded
 from perfcrew.report.survey_seal import seal
 from perfcrew.settings import Settings
 from perfcrew.verdict import decide
@@ -139,7 +139,7 @@ async def _compare_all(match: _Match, within_s: float | None) -> tuple[tuple[Bou
     pages, missed = await compare_pages(match.workspace, commits, match.tell, family=count, within_s=left)
     if not bouts and not pages:
         raise PerfcrewError(missed[0])
-    return (*bouts, *pages), missed
+    return guarded((*bouts, *pages), match.workspace.artifacts), missed
 
 
 async def _duel_all(match: _Match, count: int, within_s: float | None) -> tuple[Bout, ...]:

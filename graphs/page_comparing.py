@@ -10,10 +10,9 @@ from agents.crew import Crew
 from graphs.measuring import Tell
 from perfcrew.errors import InstrumentError, ReplayMiss
 from perfcrew.page_effects import ALPHA
-from perfcrew.records.evidence import Check
 from perfcrew.records.survey import Bout
 from perfcrew.records.target import Target, Workload
-from perfcrew.verdict import GUARDS, decide, guard_checks
+from perfcrew.verdict import decide
 from tools.duel import Duel
 from tools.page_duel import duel_pages
 from tools.workspace import Workspace
@@ -80,9 +79,3 @@ async def validate_pages(crew: Crew, lane: str, base: str, head: str) -> tuple[l
         crew.tell("measured", duel.digest.splitlines()[0], phase="validation", role="performance")
         duels.append(duel)
     return duels, notes
-
-
-def page_checks(duels: list[Duel]) -> dict[str, Check]:
-    """A check for each page: one whose vitals became significantly worse is no win."""
-    held = [effect for duel in duels for effect in duel.effects if effect.metric in GUARDS]
-    return {check.name: check for check in guard_checks(held)}

@@ -10,12 +10,13 @@ from agents.performance import VALIDATION, brief_validation
 from agents.security import REVIEW, brief_review, check_review, security_check
 from agents.tester import REGRESSION, brief_regression, probe_check
 from graphs.baseline import measure
-from graphs.page_comparing import page_checks, validate_pages
+from graphs.page_comparing import validate_pages
 from graphs.state import RunState, Update
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
+from perfcrew.verdict import guard_checks
 from prompts import render
 from tools.behaviour import compare_behaviour, probing, run_checks
 from tools.duel import FULL, Duel, floors_of, run_duel
@@ -47,7 +48,7 @@ async def validate(state: RunState, crew: Crew) -> Update:
         workspace = crew.workspace
         return await run_duel(
             workspace, base, head, workspace.target.primary,
-            name="final", protocol=FULL, floors=floors_of(workspace, noise),
+            name="final", protocol=FULL, floors=floors_of(workspace, noise), beside=workspace.target.beside,
         )  # fmt: skip
 
     final = await crew.journal.effect(lane, "duel", Duel, duel, asked=[base, head])
@@ -59,7 +60,9 @@ async def validate(state: RunState, crew: Crew) -> Update:
         state["changes"], (*final.effects, *(effect for page in pages for effect in page.effects)), evidence
     )
     found = {item.id: item for item in evidence}
-    update = Update(final=final, pages=pages, checks=page_checks(pages), evidence=found, notes=notes)
+    beside = guard_checks((*final.beside, *(effect for page in pages for effect in page.effects)))
+    guards = {check.name: check for check in beside}
+    update = Update(final=final, pages=pages, checks=guards, evidence=found, notes=notes)
     try:
         done = await converse(VALIDATION, render(VALIDATION.prompt), brief, crew, lane)
     except (AgentFailed, ReplayMiss) as error:

@@ -87,9 +87,6 @@ _SAMPLED_FLOORS = {"memory.peak_mb": (0.10, 5.0), "start.seconds": (0.10, 0.5), 
 
 _ERROR_RATE_FLOOR = 0.001
 
-_SUSPECTED = 0.03
-"""Where a metric has moved so far without being settled, a duel that shows nothing yet goes on."""
-
 
 def look_alpha(protocol: Mapping[str, Any], starts: int) -> float:
     """The alpha that a look after this many starts may spend, over all its deciding timed metrics."""
@@ -148,15 +145,20 @@ def timed_effects(
 
 def beside_effects(duel: Any) -> tuple[Effect, ...]:
     """What a raw duel shows of the workloads beside its own: their tail, their writes, their errors."""
+    return guard_effects(tuple(duel.get("beside", {}).values()))
+
+
+def guard_effects(duels: Sequence[Any]) -> tuple[Effect, ...]:
+    """What raw duels of workloads that a change was not made for show of their guards, which share one risk."""
     judged = [
-        (other, metric)
-        for other in duel.get("beside", {}).values()
-        for metric in (*_GUARDS[family(other["protocol"].get("kind", "http"))], "http.error_rate")
+        (duel, metric)
+        for duel in duels
+        for metric in (*_GUARDS[family(duel["protocol"].get("kind", "http"))], "http.error_rate")
     ]
     effects = []
-    for other, metric in judged:
+    for duel, metric in judged:
         alpha = _GUARD_ALPHA / len(judged)
-        effects.append(_error_rate(other, alpha) if metric == "http.error_rate" else _guard(other, metric, alpha))
+        effects.append(_error_rate(duel, alpha) if metric == "http.error_rate" else _guard(duel, metric, alpha))
     return tuple(effect for effect in effects if effect is not None)
 
 
@@ -179,28 +181,6 @@ def noise_floors(duel: Any) -> dict[str, float]:
 def floor_of(pairs: Pairs) -> float:
     """The floor that equal arms give, from a metric's values start by start."""
     return max(FLOOR, abs(median([math.log(max(before, TINY) / max(after, TINY)) for before, after in pairs])))
-
-
-def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
-    """Whether a duel can stop at a look: what it would say is settled.
-
-    Settled is a duel in which each deciding timed metric either has an outcome or has been shown to change by less than
-    matters. Unless thorough, one metric that has an outcome is enough, as long as no other is suspected of having
-    become worse without that being settled; a duel that shows nothing yet must settle all but the tail (P95).
-    """
-    deciding = [effect for effect in effects if effect.metric in DECISIVE_TIMED[family(kind)]]
-    open_ones = [effect for effect in deciding if effect.outcome == "underpowered"]
-    if not deciding:
-        return False
-    if thorough:
-        return not open_ones
-    if any(effect.ratio < 1 - max(effect.floor, 0.05) for effect in open_ones):
-        return False
-    if any(effect.outcome in ("improved", "regressed") for effect in deciding):
-        return True
-    if any(abs(math.log(effect.ratio)) > max(effect.floor, _SUSPECTED) for effect in deciding if not effect.doubt):
-        return False
-    return all(effect.metric == "http.p95_ms" for effect in open_ones)
 
 
 def _effect(

@@ -42,6 +42,9 @@ GUARDS = (
 )
 """What no win may make worse, unless the target says otherwise."""
 
+_GUARDS_BESIDE = ("http.p99_ms", *GUARDS)
+"""The same for a workload, or a page, that a change was not made for."""
+
 GUARDED = "guard of {}"
 """Name of the check that other workloads give: see `guard_checks`."""
 
@@ -97,15 +100,16 @@ def decide(
 
 
 def guard_checks(beside: Sequence[Effect]) -> tuple[Check, ...]:
-    """A check for each other workload that a duel watched: a win that breaks a guard there is no win.
+    """A check for each other workload that a duel watched, and each page: a win that breaks a guard there is no win.
 
     Args:
-        beside: the duel's effects on them, as `perfcrew.duel_stats.beside_effects` gives them: P99 (or a command's wall
-            time), writes a second, share of failed requests.
+        beside: the effects on them. Of workloads as `perfcrew.duel_stats.beside_effects` gives them: P99 (or a
+            command's wall time), writes a second, share of failed requests; of pages as `perfcrew.page_effects` does.
     """
     checks = []
-    for workload in dict.fromkeys(effect.workload for effect in beside):
-        mine = [effect for effect in beside if effect.workload == workload]
+    held = [effect for effect in beside if effect.metric in _GUARDS_BESIDE]
+    for workload in dict.fromkeys(effect.workload for effect in held):
+        mine = [effect for effect in held if effect.workload == workload]
         broken = [effect for effect in mine if effect.outcome == "regressed"]
         told = "worse beyond noise: " if broken else "not worse beyond noise: "
         if doubts := [effect.doubt for effect in mine if effect.doubt]:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from perfcrew.duel_stats import duel_effects, is_clear, noise_floors
+from perfcrew.duel_stats import duel_effects, noise_floors
+from perfcrew.duel_stopping import is_clear
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Effect
 from perfcrew.records.target import Workload

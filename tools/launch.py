@@ -190,7 +190,8 @@ def confine(
         readable.append(Path(find_uv()))
     if place.trace is not None:
         readable.append(INJECT)
-    names = {"perfcrew.toml", *workspace.target.hidden, *([workspace.config_path.name] if workspace.config_path else [])}
+    own = [workspace.config_path.name] if workspace.config_path else []
+    names = {"perfcrew.toml", *workspace.target.hidden, *own}
     return Sandbox(
         writable=tuple(path for path in (place.workdir, place.scratch, place.data, place.trace) if path is not None),
         readable=tuple(readable),

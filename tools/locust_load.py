@@ -8,6 +8,7 @@ the workers; those need Locust and nothing else.
 import contextlib
 import json
 import re
+import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -138,7 +139,8 @@ async def open_locust(
         folder = Path(name)
         checkout = None
         # Where Locust runs in one process, that process has imported it already: twice would count twice.
-        files = [_send_along(folder, "locust_samples")] if workers else []
+        owner = secrets.token_hex(8)
+        files = [_send_along(folder, "locust_samples", owner)] if workers else []
         if workload.kind == "locust":
             checkout = await worktree_of(workspace, workspace.base_commit)
             file = file_of(workload, held_out)
@@ -153,7 +155,7 @@ async def open_locust(
             files += [_send_along(folder, "sequence"), _send_along(folder, "locust_http")]
         config = {
             "files": [str(path) for path in files], "workers": workers.count if workers else 0,
-            "bind": workers.host if workers else "", "port": workers.port if workers else 0,
+            "bind": workers.host if workers else "", "port": workers.port if workers else 0, "owner": owner,
         }  # fmt: skip
         argv = [sys.executable, "-I", "-u", "-m", "tools.locust_worker", json.dumps(config)]
         log = workspace.folder / "logs" / "locust_worker.log"
@@ -173,9 +175,9 @@ def file_of(workload: Workload, held_out: bool) -> str:
     return str(other or workload.locustfile)
 
 
-def _send_along(folder: Path, module: str) -> Path:
+def _send_along(folder: Path, module: str, owner: str = "") -> Path:
     """A copy of one of our modules under a name that hurts nobody's, as workers on other hosts get it."""
-    text = (_TOOLS / f"{module}.py").read_text()
+    text = (_TOOLS / f"{module}.py").read_text().replace('OWNER = ""', f'OWNER = "{owner}"')
     for ours, theirs in _SENT_ALONG.items():
         text = text.replace(f"from tools.{ours} import", f"from {theirs} import")
     path = folder / f"{_SENT_ALONG[module]}.py"

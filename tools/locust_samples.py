@@ -8,15 +8,19 @@ A row is as in `perfcrew.load_stats`. Its start counts from the start of the tes
 `context={"perfcrew": (index, late_ms, queued_ms, opened)}` says more about its request than Locust knows.
 """
 
+import os
 import time
 from collections import Counter
 from typing import Any
 
 import gevent
 from locust import events
-from locust.runners import MasterRunner
+from locust.rpc import Message
+from locust.runners import MasterRunner, WorkerRunner
 
-MESSAGE = "perfcrew_samples"
+MESSAGE, HELLO = "perfcrew_samples", "perfcrew_hello"
+OWNER = ""
+"""Which measurement the files on a worker belong to; filled in where they are sent along."""
 _CHUNK = 20_000
 _SLICE_S = 0.05
 _LONGEST = 80
@@ -115,6 +119,23 @@ def _on_stop(environment: Any, **_: Any) -> None:
     SAMPLES.clear("")
 
 
+def _on_init(runner: Any, **_: Any) -> None:
+    if isinstance(runner, WorkerRunner):
+        runner.register_message(HELLO, _answer)
+
+
+def _answer(environment: Any, msg: Any, **_: Any) -> None:
+    """Say whose files these are; a worker of an earlier measurement, which missed its end, makes room instead."""
+    runner = environment.runner
+    if msg.data["owner"] == OWNER:
+        runner.send_message(HELLO, {"owner": OWNER})
+        return
+    runner.client.send(Message("quit", None, runner.client_id))  # type: ignore[no-untyped-call]
+    gevent.sleep(_SLICE_S)
+    os._exit(0)
+
+
+events.init.add_listener(_on_init)  # type: ignore[no-untyped-call]
 events.request.add_listener(_on_request)  # type: ignore[no-untyped-call]
 events.test_start.add_listener(_on_start)  # type: ignore[no-untyped-call]
 events.test_stop.add_listener(_on_stop)  # type: ignore[no-untyped-call]

@@ -24,9 +24,9 @@ import locust.main
 from locust.argument_parser import get_parser
 from locust.runners import STATE_INIT, STATE_RUNNING, STATE_STOPPED
 
-from tools.locust_samples import MESSAGE
+from tools.locust_samples import HELLO, MESSAGE
 
-_STEP_S = 0.01
+_STEP_S, _HAIL_S = 0.01, 0.5
 _SPAWN_S, _REPORT_S = 120.0, 30.0
 
 
@@ -38,11 +38,12 @@ class Driver:
     """Locust's environment and runner, kept over many rounds.
 
     Args:
-        config: files (paths, in order), workers (0: none but this process), bind and port of a master.
+        config: files (paths, in order), workers (0: none but this process), bind and port of a master, and owner, the
+            name of this measurement on its workers.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self.workers = int(config["workers"])
+        self.workers, self.owner = int(config["workers"]), str(config["owner"])
         files = list(config["files"])
         users, shapes, tasks, shape = locust.main.merge_locustfiles_content(files)
         options = get_parser().parse_args([])
@@ -56,14 +57,22 @@ class Driver:
         else:
             self.runner = self.environment.create_local_runner()
         self.runner.register_message(MESSAGE, self._receive)
+        self.runner.register_message(HELLO, self._greet)
         self.parts: list[dict[str, Any]] = []
         self.job = ""
+        self.own: set[str] = set()
+        """Workers that have this measurement's files."""
+        self.hailed = 0.0
         self.environment.events.init.fire(environment=self.environment, runner=self.runner, web_ui=None)
 
     def _receive(self, environment: Any, msg: Any, **_: Any) -> None:  # noqa: ARG002  Locust passes both by name
         # A worker that takes leave of an earlier master may still deliver what it noted for that one.
         if msg.data["job"] == self.job:
             self.parts.append(msg.data)
+
+    def _greet(self, environment: Any, msg: Any, **_: Any) -> None:  # noqa: ARG002  Locust passes both by name
+        if msg.data["owner"] == self.owner:
+            self.own.add(msg.node_id)
 
     def drive(self, job: dict[str, Any]) -> dict[str, Any]:
         """Drive one round and give its raw samples."""
@@ -87,7 +96,11 @@ class Driver:
 
     def _ready(self) -> bool:
         if self.workers:
-            return len(self.runner.clients.ready) >= self.workers
+            there = {client.id for client in self.runner.clients.ready}
+            if there - self.own and time.perf_counter() > self.hailed + _HAIL_S:
+                self.hailed = time.perf_counter()
+                self.runner.send_message(HELLO, {"owner": self.owner})
+            return self.workers <= len(there) and there <= self.own
         return self.runner.state in (STATE_INIT, STATE_STOPPED)
 
     def _missing(self) -> str:

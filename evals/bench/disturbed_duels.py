@@ -1,6 +1,6 @@
 """Duels of equal arms on a machine that is disturbed: how often a verdict says that something became worse, or better.
 
-Starts are drawn from recorded noise, whole and with all their rounds, and bursts are laid over them: stretches of rounds
+Starts are drawn from recorded noise, whole and with all their rounds, and bursts are laid over them: rounds in a row
 that a neighbour slows down, up to four times in latency and by half in CPU time, and slow boots. A burst begins and
 ends between any two rounds, so it may hit one arm of a pair alone. The raw duel that comes out is read by the code that
 reads live ones, guards and another workload beside it included.
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from evals.bench.noise import Recorded
-from perfcrew.duel_stats import beside_effects, duel_effects, is_clear
+from perfcrew.duel_stats import beside_effects, duel_effects
+from perfcrew.duel_stopping import is_clear
 from perfcrew.records.base import Outcome
 from perfcrew.verdict import decide, guard_checks
 from tools.protocol import Protocol
@@ -33,7 +34,7 @@ def judge_disturbed(
     plan = {**protocol.model_dump(mode="json"), "kind": "http", "floors": {}}
     raw: dict[str, Any] = {"workload": "w", "protocol": plan, "cells": [], "starts": [], "counts": {}}
     other: dict[str, Any] = {"workload": "other", "protocol": plan, "cells": [], "starts": [], "counts": {}}
-    first = rng.integers(len(recorded.starts))
+    first = int(rng.integers(len(recorded.starts)))
     weather = _Weather(rng) if bursts else None
     for number in range(protocol.looks[-1]):
         source = recorded.starts[(first + number) % len(recorded.starts)]
@@ -50,7 +51,7 @@ def judge_disturbed(
                 break
     guards = guard_checks(beside_effects({"beside": {"other": other}}))
     verdict = decide(effects, guards)
-    return "regressed" if verdict.outcome == "regressed" or not all(check.passed for check in guards) else verdict.outcome
+    return "regressed" if not all(check.passed for check in guards) else verdict.outcome
 
 
 class _Weather:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from evals.bench.noise import Recorded
 from perfcrew.duel_rounds import start_pairs
-from perfcrew.duel_stats import DECISIVE_TIMED, floor_of, is_clear, timed_effects
+from perfcrew.duel_stats import DECISIVE_TIMED, floor_of, timed_effects
+from perfcrew.duel_stopping import is_clear
 from perfcrew.records.evidence import Effect
 from tools.protocol import Protocol
 

@@ -73,6 +73,8 @@ class Bout(Record):
     """The base against itself, measured before."""
     noise_samples: ArtifactRef | None = None
     seconds: float = 0.0
+    guards: tuple[Effect, ...] = ()
+    """What no win on another workload may make worse here: tail, writes, errors."""
 
 
 class Comparison(Record):

@@ -176,6 +176,11 @@ class Target(Record):
         return self.workload[0]
 
     @property
+    def beside(self) -> tuple[Workload, ...]:
+        """The other workloads that can be loaded beside it; pages are visited by themselves."""
+        return tuple(workload for workload in self.workload[1:] if workload.kind in ("http", "command"))
+
+    @property
     def locustfiles(self) -> tuple[str, ...]:
         """Paths of the user's locustfiles: they measure, so no change may touch them."""
         return (*(workload.locustfile for workload in self.workload if workload.locustfile), *self.hidden)

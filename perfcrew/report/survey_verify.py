@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from perfcrew.artifacts import Artifacts
-from perfcrew.records.evidence import Evidence
+from perfcrew.records.evidence import Effect, Evidence
 from perfcrew.records.survey import Bout, Comparison, Survey
 from perfcrew.records.work import Finding
-from perfcrew.report.comparing import conclude
+from perfcrew.report.comparing import conclude, guarded
 from perfcrew.report.survey_seal import digest
 from perfcrew.report.verify import Checker, VerifyResult, verify_files
 from perfcrew.verdict import decide
@@ -61,6 +61,10 @@ def _plain(finding: Finding) -> dict[str, Any]:
     return finding.model_dump(exclude={"claim", "remedy", "prevention", "unshared"})
 
 
+def _all(effects: Sequence[Effect]) -> list[dict[str, Any]]:
+    return [effect.model_dump() for effect in effects]
+
+
 def verify_comparison(comparison: Comparison, artifacts: Artifacts) -> VerifyResult:
     """Compute every effect of a comparison again from its raw duel, and its outcome from the effects.
 
@@ -69,8 +73,9 @@ def verify_comparison(comparison: Comparison, artifacts: Artifacts) -> VerifyRes
     """
     files = verify_files(comparison, artifacts)
     checker = Checker(artifacts)
-    for bout in comparison.bouts:
+    for bout, again in zip(comparison.bouts, guarded(comparison.bouts, artifacts), strict=True):
         _verify_bout(checker, bout)
+        checker.compare(f"{bout.workload}.guards", _all(bout.guards), _all(again.guards))
     outcome, reason = conclude(comparison.bouts, comparison.checks)
     checker.compare("outcome", comparison.outcome, outcome)
     checker.compare("reason", comparison.reason, reason)

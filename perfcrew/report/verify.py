@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from perfcrew.artifacts import Artifacts
-from perfcrew.duel_stats import duel_effects, noise_floors
+from perfcrew.duel_stats import beside_effects, duel_effects, noise_floors
 from perfcrew.errors import VerificationError
 from perfcrew.page_effects import page_effects
 from perfcrew.records.base import ArtifactRef, Record
@@ -21,7 +21,7 @@ from perfcrew.report.derive import derive, row_metrics
 from perfcrew.report.diff import count_lines
 from perfcrew.report.timeline import busy_seconds
 from perfcrew.stats import recompute
-from perfcrew.verdict import decide
+from perfcrew.verdict import decide, guard_checks
 
 _TOLERANCE = 1e-9
 """Relative: what another order of floating-point additions may change, and nothing else."""
@@ -84,6 +84,7 @@ class Checker:
         for page in report.pages:
             self.verify_effects(f"pages[{page.workload}].effects", page.effects, page.samples)
         self._verify_floors(report)
+        self._verify_guards(report)
 
     def verify_change(self, change: ChangeRow, aims: Sequence[str]) -> None:
         """A change's own duel, its attempts, and the decision to keep or drop it."""
@@ -160,6 +161,16 @@ class Checker:
                 raise VerificationError(
                     f"floor of {metric}: the final duel used {used[metric]!r}, the A/A duel gives {floor!r}"
                 )
+
+    def _verify_guards(self, report: Report) -> None:
+        """The checks of the other workloads and of the pages, which the same raw files give."""
+        if report.duel_samples is None:
+            return
+        pages = (effect for page in report.pages for effect in page.effects)
+        told = {check.name: check for check in report.checks}
+        for check in guard_checks((*beside_effects(self._read(report.duel_samples)), *pages)):
+            reported = told.get(check.name)
+            self.compare(f"checks[{check.name}]", _plain(reported) if reported else None, _plain(check))
 
     def _effects(self, ref: ArtifactRef | None) -> tuple[Effect, ...]:
         if ref is None:

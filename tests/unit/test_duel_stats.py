@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfcrew.duel_stats import DECISIVE_TIMED, beside_effects, duel_effects, is_clear, look_alpha, noise_floors
+from perfcrew.duel_stats import DECISIVE_TIMED, beside_effects, duel_effects, look_alpha, noise_floors
+from perfcrew.duel_stopping import is_clear
 from perfcrew.records.evidence import Effect
 from perfcrew.records.metrics import METRICS
 from perfcrew.stats import recompute

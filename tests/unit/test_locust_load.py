@@ -14,6 +14,7 @@ from perfcrew.errors import InstrumentError, UserError
 from perfcrew.records.facts import unpack_rows
 from perfcrew.records.target import Workload
 from perfcrew.stats import recompute
+from tools import process
 from tools.cpu import measure_cpu
 from tools.load import measure_load
 from tools.load_host import lend_host, read_address
@@ -55,6 +56,12 @@ class Old(HttpUser):
     @task
     def miss(self):
         self.client.get("/missing")
+"""
+OTHER_USER = """
+class Other(HttpUser):
+    @task
+    def ask(self):
+        self.client.get("/other")
 """
 FILES = {"load/locustfile.py": LOCUSTFILE, "load/shared.py": "PATH = '/read'\n"}
 
@@ -221,38 +228,42 @@ async def _measure_from_two(workspace: Workspace) -> None:
             assert len(arm.asked) == raw["warm_up_requests"] + len(raw["requests"])
 
 
-LEAVING = """
+LEFT_OVER = """
 import sys
-import gevent
-from locust.rpc import Message, zmqrpc
-client = zmqrpc.Client("127.0.0.1", int(sys.argv[1]), "old")
-totals = {"failures": {}, "lags_ms": [], "client_cpu_s": 0.0, "connections": None, "arrivals": None, "received_bytes": 0}
-while True:
-    client.send(Message("perfcrew_samples", {"job": "old", "names": [], "requests": [], "totals": totals}, "old"))
-    gevent.sleep(0.02)
+from pathlib import Path
+
+import locust.main
+
+sys.argv = ["locust", "-f", sys.argv[2], "--worker", "--master-host", "127.0.0.1", "--master-port", sys.argv[1]]
+locust.main.main()
 """
 
 
 @pytest.mark.app
-async def test_what_a_worker_of_an_earlier_measurement_still_sends_is_not_counted(tmp_path: Path) -> None:
-    """Totals of somebody else ended a round before its own workers had reported."""
+async def test_a_worker_of_an_earlier_measurement_makes_room(tmp_path: Path) -> None:
+    """One that missed the end of its own has other files, and stood for a worker of the next one."""
     workspace = await make_workspace(tmp_path, FILES, {})
     port = free_port()
     workspace = dataclasses.replace(workspace, load_workers=f"1@127.0.0.1:{port}")
-    leaving = await asyncio.create_subprocess_exec(sys.executable, "-c", LEAVING, str(port))
+    earlier = tmp_path / "earlier.py"
+    sent = (Path(process.__file__).parent / "locust_samples.py").read_text()
+    earlier.write_text(f"{sent}\n\nfrom locust import HttpUser, task\n{OTHER_USER}")
+    argv = [sys.executable, "-c", LEFT_OVER, str(port), str(earlier)]
+    left_over = await process.start(argv, cwd=tmp_path, environment={}, log=tmp_path / "log")
     host = asyncio.create_task(lend_host(f"127.0.0.1:{port}", lambda _: None, modules=tmp_path / "user" / "load"))
     try:
         async with serve(answer) as arm:
-            evidence = await measure_load(workspace, arm, http(rate=60, connections=20), seconds=1.0)
+            evidence = await measure_load(workspace, arm, http(users=4), seconds=1.0)
+        assert await left_over.wait() == 0
     finally:
         host.cancel()
-        leaving.kill()
-        await leaving.wait()
+        await left_over.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await host
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
-    assert (raw["workers"], len(raw["requests"])) == (1, 60)
+    assert raw["workers"] == 1
+    assert len(arm.asked) == raw["warm_up_requests"] + len(raw["requests"]) + raw["cut"]
 
 
 @pytest.mark.app

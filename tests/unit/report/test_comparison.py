@@ -13,7 +13,7 @@ from perfcrew.errors import VerificationError
 from perfcrew.records.base import ArtifactRef, Outcome
 from perfcrew.records.evidence import Check
 from perfcrew.records.survey import Bout, Comparison, Revision
-from perfcrew.report.comparing import conclude
+from perfcrew.report.comparing import conclude, guarded
 from perfcrew.report.comparison_text import print_comparison, render_comparison
 from perfcrew.report.survey_seal import seal
 from perfcrew.report.survey_verify import verify_comparison
@@ -45,6 +45,31 @@ def test_the_worst_workload_decides(outcomes: list[Outcome], total: Outcome) -> 
     assert conclude([bout(f"w{i}", outcome) for i, outcome in enumerate(outcomes)], (PASSED,))[0] == total
 
 
+def test_a_win_that_breaks_a_guard_of_another_workload_is_no_win(tmp_path: Path) -> None:
+    """The tail of `browse` doubles while its median and P95 stay as they are."""
+    artifacts = Artifacts(tmp_path)
+    won, spoilt = duel("compare", 0.5), {**duel("compare", 1.0), "workload": "browse"}
+    for cell in spoilt["cells"]:
+        tail = 200.0 if cell["arm"] == "candidate" else 100.5
+        cell["latency_ms"] = [*cell["latency_ms"][:-1], tail + 0.1 * cell["start"]]
+    won_alone, both = [make_bout(artifacts, won)], [make_bout(artifacts, won), make_bout(artifacts, spoilt)]
+    assert conclude(guarded(won_alone, artifacts), ())[0] == "improved"
+    assert both[1].outcome == "no_significant_change" and conclude(both, ())[0] == "improved"
+    outcome, reason = conclude(guarded(both, artifacts), ())
+    assert outcome == "regressed"
+    assert reason.startswith("guard of browse: worse beyond noise: response time, P99 from 1")
+    assert "which does not make up for home: improved" in reason
+
+
+def make_bout(artifacts: Artifacts, raw: dict[str, Any]) -> Bout:
+    effects, noise = duel_effects(raw), {**duel("noise", 1.0), "workload": raw["workload"]}
+    verdict = decide(effects, ())
+    return Bout(
+        workload=raw["workload"], outcome=verdict.outcome, reason=verdict.reason, effects=effects,
+        samples=artifacts.put_json(raw), noise=duel_effects(noise), noise_samples=artifacts.put_json(noise),
+    )  # fmt: skip
+
+
 def test_other_answers_are_a_regression_whatever_the_speed() -> None:
     assert conclude([bout("w", "improved")], (PASSED, FAILED)) == ("regressed", "check same answers: b failed: GET /")
 
@@ -70,13 +95,7 @@ def duel(name: str, factor: float) -> dict[str, Any]:
 
 
 def make_comparison(artifacts: Artifacts, factor: float) -> Comparison:
-    raw, noise = duel("compare", factor), duel("noise", 1.0)
-    effects = duel_effects(raw)
-    verdict = decide(effects, ())
-    made = Bout(
-        workload="home", outcome=verdict.outcome, reason=verdict.reason, effects=effects,
-        samples=artifacts.put_json(raw), noise=duel_effects(noise), noise_samples=artifacts.put_json(noise),
-    )  # fmt: skip
+    made = make_bout(artifacts, duel("compare", factor))
     outcome, reason = conclude([made], (PASSED,))
     return seal(
         Comparison(
