@@ -135,14 +135,15 @@ KEPT = []
 
 
 def spin():
-    return sum(number * number for number in range(20_000))
+    return sum(number * number for number in range(100_000))
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
 
     def do_GET(self):
-        KEPT.append(bytes(100_000))
+        KEPT.append(b"x" * 100_000)
         body = str(spin()).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -161,7 +162,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 async def test_cpu_and_memory_are_measured_under_a_locustfile(tmp_path: Path) -> None:
     simple = "from locust import FastHttpUser, task\n\nclass U(FastHttpUser):\n    @task\n    def ask(self):\n"
     files = {"server.py": SPINNING, "load/locustfile.py": f"{simple}        self.client.get('/')\n"}
-    settings = {"start": f"{sys.executable} server.py {{port}}"}
+    settings = {"start": "python3 server.py {port}"}
     workspace = await make_workspace(tmp_path, files, {"target": settings}, quick=True)
     workload = locust(users=2)
     cpu = await measure_cpu(workspace, workspace.base_commit, workload, "base")

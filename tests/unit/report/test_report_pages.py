@@ -12,13 +12,15 @@ from perfcrew.records.report import PageDuel, Report
 from perfcrew.records.work import Criterion
 from perfcrew.report.build import build_report, seal_report
 from perfcrew.report.verify import verify_report
+from perfcrew.verdict import guard_checks
 from tests.unit.test_page_effects import FAST, SLOW, make_duel, make_visits
 
 
 def make_report(artifacts: Artifacts, cls: float) -> Report:
     raw: dict[str, Any] = make_duel(make_visits(8, lcp=SLOW, cls=0.0), make_visits(8, lcp=FAST, cls=cls))
     page = PageDuel(workload="shop", effects=page_effects(raw), samples=artifacts.put_json(raw))
-    return build_report(finish_run(artifacts, pages=(page,)))
+    checks = (*finish_run(artifacts).checks, *guard_checks(page.effects))
+    return build_report(finish_run(artifacts, pages=(page,), checks=checks))
 
 
 def test_goals_on_vitals_are_judged_from_the_duel(artifacts: Artifacts) -> None:
@@ -47,3 +49,13 @@ def test_a_page_that_became_worse_spoils_the_win(artifacts: Artifacts) -> None:
     report = make_report(artifacts, 0.3)
     assert report.outcome == "regressed" and "cumulative layout shift" in report.reason
     assert not report.goals_met
+
+
+@pytest.mark.parametrize("altered", [{"passed": True}, {"name": "guard of another"}])
+def test_a_guard_is_computed_again(artifacts: Artifacts, altered: dict[str, Any]) -> None:
+    report = make_report(artifacts, 0.3)
+    (*others, guard) = report.checks
+    assert guard.name == "guard of shop" and not guard.passed
+    forged = report.model_copy(update={"checks": (*others, guard.model_copy(update=altered))})
+    with pytest.raises(VerificationError, match=r"checks\[guard of shop\]"):
+        verify_report(forged.model_copy(update={"seal": seal_report(forged)}), artifacts)
