@@ -4,8 +4,8 @@ from langgraph.runtime import Runtime
 
 from agents.crew import Crew
 from graphs.phase import Context, Node, Run, given
-from graphs.state import RunState, Update
-from perfcrew.records.evidence import Measurement
+from graphs.state import Composed, RunState, Update
+from perfcrew.records.evidence import Measurement, Verdict
 from perfcrew.records.report import PageDuel, Report
 from perfcrew.records.work import PlanStep
 from perfcrew.report.build import Comparison, Material, build_report
@@ -17,19 +17,52 @@ from tools.git import publish
 
 async def judge(state: RunState, crew: Crew) -> Update:
     """Decide about the composed branch, and open another round while goals are unmet and something is left to try."""
-    final = state["final"]
+    # A round whose duel could not be fought still has the duel of the round before it.
+    final = state["final"] if state["final"] and state["final"].candidate == state["head"] else None
     pages = (effect for page in state["pages"] for effect in page.effects)
     checks = tuple(state["checks"].values())
     verdict = decide((*final.effects, *pages), checks, samples=final.samples) if final else None
     if verdict:
         crew.tell("measured", f"the whole branch: {verdict.reason}", phase="judge")
-    notes: list[str] = []
+    update = Update(verdict=verdict)
     if verdict and not verdict.accepted:
-        notes.append(f"the composed branch is not offered: {verdict.reason}")
-    update = Update(verdict=verdict, notes=notes)
+        update["notes"] = [_refused(state, verdict)]
+    elif verdict and final:
+        update["accepted"] = Composed(
+            round=state["round"], head=state["head"], final=final, pages=tuple(state["pages"]), verdict=verdict,
+            checks=state["checks"], reviews=state["reviews"], evidence=state["evidence"],
+        )  # fmt: skip
     if goes_on(state, crew):
         return {**update, "round": state["round"] + 1}
     return update
+
+
+def _refused(state: RunState, verdict: Verdict) -> str:
+    earlier = state.get("accepted")
+    offered = f"; that of round {earlier.round + 1} is" if earlier else ""
+    return f"the composed branch of round {state['round'] + 1} is not offered{offered}: {verdict.reason}"
+
+
+def settle(state: RunState) -> RunState:
+    """What the run ends with: where the last branch was refused, the newest that was accepted, without what came later.
+
+    Changes made since then are withdrawn: each was kept by itself, but not by the branch as a whole.
+    """
+    earlier, verdict = state.get("accepted"), state["verdict"]
+    if earlier is None or verdict is None or verdict.accepted:
+        return state
+    later = {step.id for plan in state["plans"] if plan.round > earlier.round for step in plan.steps}
+    why = f"withdrawn: the branch as a whole was refused: {verdict.reason}"
+    spoilt = {"kept": False, "withdrawn": True, "reason": why}
+    changes = [
+        change.model_copy(update=spoilt) if change.kept and change.step in later else change
+        for change in state["changes"]
+    ]
+    return {
+        **state, "head": earlier.head, "final": earlier.final, "pages": list(earlier.pages), "failures": {},
+        "verdict": earlier.verdict, "checks": earlier.checks, "reviews": earlier.reviews,
+        "evidence": earlier.evidence, "changes": changes,
+    }  # fmt: skip
 
 
 def goes_on(state: RunState, crew: Crew) -> bool:
@@ -109,15 +142,16 @@ def deliver(context: Context = given) -> Node:
     async def report(state: RunState, *, runtime: Runtime[Run]) -> Update:
         run = await context(runtime)
         crew, branch = run.crew, f"perfcrew/{run.crew.workspace.run_id}"
-        offered = state["verdict"] is not None and state["verdict"].accepted and state["head"] != state["base"]
+        settled = settle(state)
+        offered = settled["verdict"] is not None and settled["verdict"].accepted and settled["head"] != state["base"]
 
         async def publish_branch() -> bool:
-            await publish(crew.workspace.clone, state["head"], run.repo, branch)
+            await publish(crew.workspace.clone, settled["head"], run.repo, branch)
             return True
 
         if offered:
-            await crew.journal.effect("report", f"publish {state['head']}", bool, publish_branch)
-        return Update(report=conclude(state, crew, run.clock(), branch if offered else None))
+            await crew.journal.effect("report", f"publish {settled['head']}", bool, publish_branch)
+        return Update(report=conclude(settled, crew, run.clock(), branch if offered else None))
 
     return report
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated, TypedDict, TypeVar
 
+from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence, Verdict
 from perfcrew.records.report import PhaseRow, Report
 from perfcrew.records.work import Card, Change, Finding, Plan, RecipeRequest, Review, Snapshot
@@ -18,6 +19,19 @@ def merge(old: dict[str, T], new: dict[str, T]) -> dict[str, T]:
 def append(old: list[T], new: list[T]) -> list[T]:
     """New items at the end, without repeats, so that a node that runs twice adds once."""
     return [*old, *(item for item in new if item not in old)]
+
+
+class Composed(Record):
+    """A branch as a whole that was accepted, with all that says so."""
+
+    round: int
+    head: str
+    final: Duel
+    pages: tuple[Duel, ...]
+    verdict: Verdict
+    checks: dict[str, Check]
+    reviews: dict[str, Review]
+    evidence: dict[str, Evidence]
 
 
 class RunState(TypedDict):
@@ -40,6 +54,8 @@ class RunState(TypedDict):
     pages: list[Duel]
     """The vitals of each page in the composed branch against the base."""
     verdict: Verdict | None
+    accepted: Composed | None
+    """The newest composed branch that was accepted, should a later round spoil it."""
     checks: Annotated[dict[str, Check], merge]
     reviews: Annotated[dict[str, Review], merge]
     board: Annotated[dict[str, Card], merge]
@@ -65,6 +81,7 @@ class Update(TypedDict, total=False):
     final: Duel | None
     pages: list[Duel]
     verdict: Verdict | None
+    accepted: Composed | None
     checks: dict[str, Check]
     reviews: dict[str, Review]
     board: dict[str, Card]
@@ -91,6 +108,7 @@ def start(request: RecipeRequest, base: str) -> RunState:
         final=None,
         pages=[],
         verdict=None,
+        accepted=None,
         checks={},
         reviews={},
         board={},

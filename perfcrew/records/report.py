@@ -45,6 +45,8 @@ class ChangeRow(Record):
     attempts: tuple[Attempt, ...] = ()
     outcome: Outcome | None = None
     """What its own duel found; None when it never came to one."""
+    withdrawn: bool = False
+    """Its own verdict accepted it, but the branch as a whole was refused with it."""
 
 
 class CriterionRow(Record):

@@ -170,6 +170,8 @@ class Change(Record):
     diff: ArtifactRef | None = None
     verdict: Verdict | None = None
     attempts: tuple[Attempt, ...] = ()
+    withdrawn: bool = False
+    """It was kept by itself, but the branch as a whole was refused with it, so that an earlier one is offered."""
 
 
 class Card(Record):

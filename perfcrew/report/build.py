@@ -99,6 +99,7 @@ def row_change(change: Change) -> ChangeRow:
         samples=verdict.samples if verdict else None,
         attempts=change.attempts,
         outcome=verdict.outcome if verdict and verdict.effects else None,
+        withdrawn=change.withdrawn,
     )
 
 

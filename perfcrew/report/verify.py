@@ -96,7 +96,7 @@ class Checker:
                 self._verify_verdict(f"{name}.attempts[{attempt.number}]", attempt.verdict, aims)
         last = deciding_attempt(change.attempts).verdict if change.attempts else None
         if change.attempts:
-            self.compare(f"{name}.kept", change.kept, last is not None and last.accepted)
+            self.compare(f"{name}.kept", change.kept, last is not None and last.accepted and not change.withdrawn)
             self.compare(f"{name}.outcome", change.outcome, last.outcome if last and last.effects else None)
 
     def verify_size(self, change: ChangeRow) -> None:
