@@ -11,15 +11,17 @@ import argparse
 import asyncio
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from evals.bench.disturbed_duels import judge_disturbed
 from evals.bench.duel_simulation import METRICS, Fought, Noise, fight, fight_many
 from evals.bench.live_duels import open_target, record_starts, slower_version
-from evals.bench.noise import load_noise, save_noise
+from evals.bench.noise import Recorded, load_noise, save_noise
 from tools.protocol import FULL, NOISE, QUICK, THOROUGH, Protocol
 
 P50, P95, CPU = METRICS
@@ -69,6 +71,7 @@ def simulate(runs: int) -> dict[str, float]:
         figures[f"aa_false_share_{protocol.name}"] = false / len(fought)
         starts = float(np.mean([duel.starts for duel in fought]))
         print(f"{protocol.name:10} {len(fought):10} {false:9} {starts:7.1f} {starts * noise.load_s:8.1f}")
+    figures |= _disturb(recorded, runs)
     print(f"\n{'change':20} {'budget, s':>9} {'found':>7} {'after A/A':>10} {'load, s':>8} {'interval':>9}")
     noise = Noise.of(recorded, THOROUGH)
     for asked in QUESTIONS:
@@ -77,6 +80,19 @@ def simulate(runs: int) -> dict[str, float]:
         figures[asked.name] = _share(fought, asked.metric)
         figures[f"{asked.name}_after_noise"] = _share(careful, asked.metric)
         _tell(asked, fought, noise.load_s, figures[f"{asked.name}_after_noise"])
+    return figures
+
+
+def _disturb(recorded: Recorded, runs: int) -> dict[str, float]:
+    """False alarms, either way and guards included, where bursts and slow boots are laid over the noise."""
+    figures: dict[str, float] = {}
+    print(f"\n{'disturbed':10} {'A/A duels':>10} {'improved':>9} {'worse':>7}")
+    for protocol in (QUICK, FULL):
+        rng = np.random.default_rng(SEEDS[0])
+        told = Counter(judge_disturbed(recorded, protocol, rng) for _ in range(runs))
+        figures[f"disturbed_false_improved_{protocol.name}"] = told["improved"] / runs
+        figures[f"disturbed_false_regressed_{protocol.name}"] = told["regressed"] / runs
+        print(f"{protocol.name:10} {runs:10} {told['improved']:9} {told['regressed']:7}")
     return figures
 
 

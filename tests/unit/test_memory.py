@@ -136,7 +136,7 @@ async def test_patience_ends_when_it_is_clear(workspace: Workspace) -> None:
         points = workspace.artifacts.get_json(evidence.artifact)["points"]
         assert [point[:2] for point in points] == sorted(point[:2] for point in points)
         lengths.append(len(points))
-    assert lengths == [STRETCH_AGAIN * POINTS, POINTS]
+    assert abs(lengths[1] - POINTS) <= 1 and round(lengths[0] / lengths[1]) == STRETCH_AGAIN
     assert (unclear.facts["leak"], clear.facts["leak"]) == (None, 0)
 
 

@@ -1,12 +1,15 @@
 """The verdict's bars, over recorded noise of a shared machine: false alarms and power, by the protocols as they are."""
 
 import math
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from evals.bench.disturbed_duels import judge_disturbed
 from evals.bench.duel_simulation import METRICS, Noise, fight_many
 from evals.bench.noise import Recorded, load_noise, save_noise
 from evals.bench.verdict import QUESTIONS, Question
@@ -42,6 +45,14 @@ def test_true_changes_are_found_in_90_of_100(asked: Question, after: Protocol | 
         noise(THOROUGH), THOROUGH, {asked.metric: asked.gain}, runs=200, seed=7, load_s=asked.load_s, noise_first=after
     )
     assert sum(duel.found(asked.metric) for duel in fought) >= 180
+
+
+@pytest.mark.parametrize("protocol", [QUICK, FULL], ids=lambda protocol: protocol.name)
+def test_bursts_of_a_neighbour_make_nothing_better_or_worse(protocol: Protocol) -> None:
+    """Guards included: of the duel's own workload, and of another one beside it."""
+    rng = np.random.default_rng(1)
+    told = Counter(judge_disturbed(recorded(), protocol, rng) for _ in range(300))
+    assert told["improved"] <= 3 and told["regressed"] <= 9
 
 
 def test_the_budget_of_load_is_kept() -> None:
