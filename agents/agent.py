@@ -2,30 +2,34 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from agents.crew import Crew, Tier
-from perfcrew.errors import BudgetExhausted, InstrumentError, PerfcrewError, ToolError
-from perfcrew.llm.base import Message, Reply, Request, Text, ToolCall, ToolResult, ToolSpec
-from perfcrew.llm.models import find
-from perfcrew.llm.tokens import TokenGauge
+from agents.bounds import Bounds, recollect, record
+from agents.calls import run_call
+from agents.crew import Crew
+from agents.window import RECALL, Window
+from perfcrew.errors import BudgetExhausted, ContextOverflow, PerfcrewError
+from perfcrew.llm.accounts import place_of
+from perfcrew.llm.base import Message, Reply, Text, ToolCall, ToolResult, ToolSpec
+from perfcrew.llm.blocks import CUT_SHORT
+from perfcrew.llm.choice import Tier
 from perfcrew.records.base import Record, Role
 from perfcrew.records.evidence import Evidence
 from tools.tool import Tool, ToolOutput, explain
 
 A = TypeVar("A", bound=Record)
 ANSWER = "answer"
-MAX_TOKENS = 16_000
-"""Most tokens of one reply."""
-WINDOW_SHARE = 0.9
-"""Part of a model's context window that a conversation may fill; the rest is for errors of the estimate."""
-GRACE_TURNS = 2
-"""Turns that an agent gets for its best answer after a limit was reached."""
+STUMBLES = 6
+"""Turns beyond its limit that an agent gets for replies that came to nothing: refused, empty, cut off, only errors."""
+REFUSALS = 3
+"""After so many refusals in a row the model means it; services refuse harmless performance work at times."""
 
 
 class AgentFailed(PerfcrewError):
@@ -62,8 +66,16 @@ class _Conversation(Generic[A]):
     lane: str
     check: Callable[[A], Sequence[str]]
     messages: list[Message]
+    window: Window
     evidence: list[Evidence] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    stumbles: int = 0
+    refusals: int = 0
+    crowded: bool = False
+    """The service says that the conversation fills the model's window."""
+
+    def stumble(self) -> None:
+        self.stumbles = min(STUMBLES, self.stumbles + 1)
 
     def say(self, text: str) -> None:
         self.messages.append(Message(role="user", blocks=(Text(text=text),)))
@@ -86,43 +98,61 @@ async def converse(
         AgentFailed: no answer within the limits, or the model refused.
         LLMError, ReplayMiss: no reply to be had.
     """
+    brief = crew.journal.redactor.text(brief)
     specs = (*(tool.spec for tool in agent.tools), answer_spec(agent.answer))
-    talk = _Conversation(agent, crew, lane, check, [Message(role="user", blocks=(Text(text=brief),))])
-    limit, last_call = min(agent.turns, crew.limits.turns), False
-    gauge, model = TokenGauge(crew.count), crew.models[agent.tier]
-    for turn in range(limit + GRACE_TURNS):
-        spent = crew.budget.exceeded() or _too_long(gauge, model, system, talk.messages, specs)
-        if (spent or turn >= limit) and not last_call:
-            talk.say(f"Stop here: {spent or f'{limit} turns are used'}. Call `{ANSWER}` now with the best you have.")
-            last_call, limit = True, turn
-        if turn >= limit + GRACE_TURNS:
+    window = Window(crew, crew.model_of(agent.role, agent.tier), system, specs, ANSWER)
+    talk = _Conversation(agent, crew, lane, check, [Message(role="user", blocks=(Text(text=brief),))], window)
+    limit = min(agent.turns, crew.limits.turns)
+    bounds = Bounds(crew, agent.role, lane, limit, ANSWER)
+    for turn in count():
+        full = window.fit(talk.messages) or (_make_room(talk) if talk.crowded else None)
+        if said := await bounds.before(turn, talk.stumbles, full):
+            talk.say(said)
+        if bounds.over(turn, talk.stumbles):
             break
-        request = Request(model=model, system=system, messages=tuple(talk.messages), tools=specs, max_tokens=MAX_TOKENS)
-        answered_before = crew.journal.has(lane, f"turn-{turn}", "reply")
-        try:
-            reply = await crew.journal.reply(lane, turn, request, partial(crew.llm.complete, request))
-        except BudgetExhausted as error:
-            raise AgentFailed(f"{agent.role}: {error}") from error
-        gauge.learn(request, reply.usage)
+        began, answered_before = time.monotonic(), crew.journal.has(lane, f"turn-{turn}", "reply")
+        reply = await _ask(talk, turn)
         if not answered_before:
-            crew.budget.charge(reply, role=agent.role)
+            crew.budget.charge(reply, *place_of(lane))
         crew.tell("turn", reply.text.strip().split("\n")[0][:160], role=agent.role, figures=_spent(crew, turn))
         answer = await _take(talk, turn, reply)
+        crew.budget.spend(0.0 if answered_before else time.monotonic() - began, agent.role)
         if answer is not None:
             return Answered(answer, tuple(talk.evidence), tuple(talk.stale))
-    raise AgentFailed(f"{agent.role} gave no valid answer ({crew.budget.exceeded() or f'{limit} turns'})")
+    raise AgentFailed(f"{agent.role} gave no valid answer ({crew.budget.exceeded(agent.role) or f'{limit} turns'})")
 
 
-def _too_long(
-    gauge: TokenGauge, model: str, system: str, messages: list[Message], specs: tuple[ToolSpec, ...]
-) -> str | None:
-    """Why the conversation must end before it outgrows the model's context window; None while there is room."""
-    known = find(model)
-    if known is None:
+async def _ask(talk: _Conversation[A], turn: int) -> Reply:
+    """Ask for the next reply; where the service finds the conversation too long, cut it and ask again."""
+    crew, window = talk.crew, talk.window
+    for cuts in count():
+        key = f"turn-{turn}:window-{cuts}"
+        if (tokens := await recollect(crew, talk.lane, key, int)) is not None:
+            window.overflow(talk.messages, tokens)
+            continue
+        request = window.request(talk.messages)
+        listener = (crew.overhear(talk.agent.role),) if crew.overhear else ()
+        try:
+            reply = await crew.journal.reply(talk.lane, turn, request, partial(crew.llm.complete, request, *listener))
+        except BudgetExhausted as error:
+            raise AgentFailed(f"{talk.agent.role}: {error}") from error
+        except ContextOverflow as error:
+            tokens = window.tokens(talk.messages)
+            if not window.overflow(talk.messages, tokens):
+                raise AgentFailed(f"{talk.agent.role}: {error}") from error
+            await record(crew, talk.lane, key, tokens)
+        else:
+            window.learn(request, reply.usage)
+            return reply
+    raise AssertionError("unreachable")
+
+
+def _make_room(talk: _Conversation[A]) -> str | None:
+    """Cut a conversation whose last reply filled the window; why it must end where there is nothing to cut."""
+    talk.crowded = False
+    if talk.window.overflow(talk.messages, talk.window.tokens(talk.messages)):
         return None
-    request = Request(model=model, system=system, messages=tuple(messages), tools=specs)
-    tokens, window = gauge.estimate(request), known.context
-    return f"{tokens:,} of {window:,} tokens of context" if tokens + MAX_TOKENS > window * WINDOW_SHARE else None
+    return "the model's context window is full"
 
 
 def _spent(crew: Crew, turn: int) -> dict[str, float]:
@@ -146,23 +176,48 @@ def answer_spec(answer: type[Record]) -> ToolSpec:
 async def _take(talk: _Conversation[A], turn: int, reply: Reply) -> A | None:
     """Take one reply into the conversation; return the answer if it holds a valid one."""
     if reply.stop == "refusal":
-        raise AgentFailed(f"the model refused to go on as {talk.agent.role}: {reply.text[:200]}")
+        _hear_refusal(talk, reply)
+        return None
+    talk.refusals = 0
     if not reply.blocks:
+        talk.stumble()
         talk.say(f"Your reply was empty. Go on with a tool call, or call `{ANSWER}`.")
         return None
     talk.messages.append(Message(role="assistant", blocks=reply.blocks))
+    if reply.stop in CUT_SHORT:
+        _hear_half(talk, reply)
+        return None
     if not reply.calls:
         if reply.stop != "pause":
             talk.say(f"Go on with a tool call; when you are done, call `{ANSWER}`.")
         return None
-    if reply.stop in ("max_tokens", "incomplete", "context_window"):
-        cut = "not executed: your reply was cut off before it was complete; say it again, in smaller parts"
-        results = [ToolResult(call=call.id, content=cut, is_error=True) for call in reply.calls]
-        talk.messages.append(Message(role="user", blocks=tuple(results)))
-        return None
     answer, results = await _run_calls(talk, turn, reply.calls)
+    if all(result.is_error for result in results):
+        talk.stumble()
     talk.messages.append(Message(role="user", blocks=tuple(results)))
     return answer
+
+
+def _hear_refusal(talk: _Conversation[A], reply: Reply) -> None:
+    """Forget a refusal, so that the same is asked again; give up when the model means it."""
+    talk.refusals += 1
+    if talk.refusals >= REFUSALS:
+        raise AgentFailed(f"the model refused to go on as {talk.agent.role}: {reply.text[:200]}")
+    talk.stumble()
+    talk.crew.tell("warning", f"the model refused; asked again: {reply.text[:160]}", role=talk.agent.role)
+
+
+def _hear_half(talk: _Conversation[A], reply: Reply) -> None:
+    """Say that a reply was cut off; none of its calls is run, whole as they may look."""
+    talk.stumble()
+    if reply.stop == "context_window":
+        talk.crowded = True
+    cut = "your reply was cut off before it was complete; say it again, in smaller parts"
+    if reply.calls:
+        results = [ToolResult(call=call.id, content=f"not executed: {cut}", is_error=True) for call in reply.calls]
+        talk.messages.append(Message(role="user", blocks=tuple(results)))
+    else:
+        talk.say(cut[0].upper() + cut[1:] + ".")
 
 
 async def _run_calls(
@@ -174,9 +229,14 @@ async def _run_calls(
     known = [n for n, call in enumerate(calls) if call.name in tools]
     ordered = [n for n in known if tools[calls[n].name].writes or tools[calls[n].name].ordered]
     readers = [n for n in known if n not in ordered]
+
+    def run(n: int) -> Awaitable[ToolOutput]:
+        tool = tools[calls[n].name]
+        return run_call(talk.crew, talk.lane, talk.agent.role, f"turn-{turn}.{n}", calls[n], tool, talk.stale)
+
     for n in ordered:
-        outputs[n] = await _run_call(talk, f"turn-{turn}.{n}", calls[n], tools[calls[n].name])
-    running = [_run_call(talk, f"turn-{turn}.{n}", calls[n], tools[calls[n].name]) for n in readers]
+        outputs[n] = await run(n)
+    running = [run(n) for n in readers]
     outputs.update(zip(readers, await asyncio.gather(*running), strict=True))
     answer: A | None = None
     for n, call in enumerate(calls):
@@ -184,6 +244,8 @@ async def _run_calls(
             talk.evidence.extend(outputs[n].evidence)
         elif call.name == ANSWER:
             answer, outputs[n] = _read_answer(talk, turn, call)
+        elif call.name == RECALL and talk.window.was_cut:
+            outputs[n] = talk.window.recall(call, talk.evidence)
         else:
             names = ", ".join([*tools, ANSWER])
             outputs[n] = ToolOutput(content=f"there is no tool {call.name}; there are: {names}", is_error=True)
@@ -194,39 +256,9 @@ async def _run_calls(
     return answer, results
 
 
-async def _run_call(talk: _Conversation[A], key: str, call: ToolCall, tool: Tool) -> ToolOutput:
-    if call.malformed is not None:
-        return ToolOutput(
-            content=f"not executed: the arguments are not a JSON object: {call.malformed[:300]}", is_error=True
-        )
-    crew, key = talk.crew, f"{key}:{tool.name}"
-    crew.tell("tool", _brief_call(call), role=talk.agent.role)
-
-    async def run() -> ToolOutput:
-        try:
-            return await tool.call(call.arguments, crew.workspace)
-        except (ToolError, InstrumentError) as error:
-            return ToolOutput(content=str(error), is_error=True)
-
-    output = await crew.journal.effect(talk.lane, key, ToolOutput, run, asked=call.arguments, reapply=tool.writes)
-    if output.is_error and tool.writes and _worked_when_recorded(crew, talk.lane, key):
-        talk.stale.append(f"stale: {_brief_call(call)}: {output.content.splitlines()[0]}")
-    return output
-
-
-def _worked_when_recorded(crew: Crew, lane: str, key: str) -> bool:
-    recorded = crew.journal.source.find("effect", lane, key) if crew.journal.source else None
-    return recorded is not None and not recorded.value.get("is_error", False)
-
-
 def _ends_recording(talk: _Conversation[A], turn: int) -> bool:
     source = talk.crew.journal.source
     return source is not None and source.find("reply", talk.lane, f"turn-{turn + 1}") is None
-
-
-def _brief_call(call: ToolCall) -> str:
-    arguments = ", ".join(f"{name}={str(value)[:60]!r}" for name, value in list(call.arguments.items())[:2])
-    return f"{call.name}({arguments})"
 
 
 def _read_answer(talk: _Conversation[A], turn: int, call: ToolCall) -> tuple[A | None, ToolOutput]:

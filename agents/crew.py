@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from perfcrew.errors import LLMError
-from perfcrew.llm.base import LLM, Reply, Request
+from perfcrew.llm.base import LLM, Listener, Reply, Request
 from perfcrew.llm.budget import Budget
+from perfcrew.llm.choice import Tier
 from perfcrew.llm.journal import Journal
+from perfcrew.llm.models import LISTED, Catalogue
 from perfcrew.llm.tokens import Count, count_bytes
+from perfcrew.records.base import Role
 from perfcrew.records.events import Event
 from tools.workspace import Workspace
-
-Tier = Literal["strong", "quick"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Crew:
 
     models: Mapping[Tier, str]
     llm: Answerer
-    """Answers requests for any of `models`."""
+    """Answers requests for any of `models` and `roles`."""
     journal: Journal
     workspace: Workspace
     budget: Budget
@@ -48,6 +49,16 @@ class Crew:
     limits: Limits = field(default_factory=Limits)
     count: Count = count_bytes
     """Counts tokens of a text, for estimates before a call."""
+    roles: Mapping[Role, str] = field(default_factory=dict)
+    """Models of single roles, in place of their tier's."""
+    catalogue: Catalogue = LISTED
+    """What is known of models."""
+    overhear: Callable[[Role], Listener] | None = None
+    """Who hears a role's text while it comes, such as a chat screen; nothing depends on it."""
+
+    def model_of(self, role: Role, tier: Tier) -> str:
+        """Who answers for a role."""
+        return self.roles.get(role) or self.models[tier]
 
     def within(self, workspace: Workspace) -> "Crew":
         """The same crew at work somewhere else, such as in the coder's worktree."""
@@ -64,7 +75,7 @@ class Crew:
 class Absent:
     """Stands where a model would be when a recording answers: it must never be asked."""
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, listener: Listener | None = None) -> Reply:  # noqa: ARG002
         """Refuse.
 
         Raises:

@@ -10,6 +10,7 @@ from pathlib import Path
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from graphs.state import Composed
 from perfcrew import records
 from perfcrew.records.base import Record
 from tools.duel import Duel
@@ -17,7 +18,7 @@ from tools.duel import Duel
 
 def record_classes() -> list[type[Record]]:
     """Every record class that can be part of the state."""
-    classes: dict[str, type[Record]] = {"Duel": Duel}
+    classes: dict[str, type[Record]] = {"Composed": Composed, "Duel": Duel}
     for module in pkgutil.iter_modules(records.__path__, f"{records.__name__}."):
         members = inspect.getmembers(importlib.import_module(module.name), inspect.isclass)
         classes |= {name: value for name, value in members if issubclass(value, Record)}

@@ -5,6 +5,7 @@ from langgraph.runtime import Runtime
 from agents.crew import Crew
 from graphs.phase import Context, Node, Run, given
 from graphs.state import Composed, RunState, Update
+from perfcrew.llm.accounts import note_prices
 from perfcrew.records.evidence import Measurement, Verdict
 from perfcrew.records.report import PageDuel, Report
 from perfcrew.records.work import PlanStep
@@ -81,7 +82,7 @@ def _latest_steps(state: RunState) -> set[str]:
 
 def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | None = None) -> Report:
     """The report of the run as it stands."""
-    workspace = crew.workspace
+    workspace, usage = crew.workspace, crew.budget.usage()
     kept = any(change.kept for change in state["changes"])
     return build_report(
         Material(
@@ -93,8 +94,8 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             branch=branch,
             phases=tuple(state["phases"]),
             wall_seconds=wall_seconds,
-            usage=crew.budget.total(),
-            models=tuple(sorted({model for _, model in crew.budget.usage()})),
+            usage=usage,
+            models=tuple(sorted({row.model for row in usage.rows})),
             answered_by=str(crew.journal.fact("label")),
             plans=tuple(state["plans"]),
             changes=tuple(state["changes"]),
@@ -131,7 +132,7 @@ def _drift(crew: Crew) -> tuple[str, ...]:
     drift = crew.journal.drift
     if not drift:
         return ()
-    prompts = sorted({parts for parts in drift.values() if parts != "history"})
+    prompts = sorted({part for parts in drift.values() for part in parts.split(", ")} - {"history"})
     rewritten = f"; also in {', '.join(prompts)}: the prompts changed since" if prompts else ""
     return (f"replay: {len(drift)} requests differ from the recorded ones in what was measured{rewritten}",)
 
@@ -151,6 +152,7 @@ def deliver(context: Context = given) -> Node:
 
         if offered:
             await crew.journal.effect("report", f"publish {settled['head']}", bool, publish_branch)
+        note_prices(crew.journal, crew.budget.usage(), crew.catalogue)
         return Update(report=conclude(settled, crew, run.clock(), branch if offered else None))
 
     return report

@@ -1,38 +1,29 @@
 """The engine that every way in calls: start or resume a run, and get its report."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from langgraph.types import Command
 
-from agents.crew import Absent, Crew, Limits
+from graphs.assembly import Watch, at_work
 from graphs.checkpoints import open_checkpoints
 from graphs.phase import Run
 from graphs.recipe import Recipe, build
 from graphs.runs import REPORT, Manifest, new_run_id, read_manifest, run_folder, write_manifest, write_result
 from graphs.state import RunState, start
-from graphs.workplace import make_workspace
+from graphs.workplace import redactor_of
 from perfcrew.errors import PerfcrewError, UserError
-from perfcrew.llm.base import LLM, Reply, Request
-from perfcrew.llm.budget import Budget
-from perfcrew.llm.connect import connect
-from perfcrew.llm.journal import Journal, Recording
-from perfcrew.llm.limits import Limited
-from perfcrew.llm.tokens import count_bytes, load_tables
+from perfcrew.llm.choice import choose
+from perfcrew.llm.recording import Recording
 from perfcrew.records.base import Record
-from perfcrew.records.events import Event
 from perfcrew.records.report import Report
 from perfcrew.records.work import Plan, RecipeRequest
 from perfcrew.settings import Settings
-from tools.arm import clear_leftovers
-from tools.database import close_databases
-from tools.git import clone, inspect_repo
+from tools.git import inspect_repo
 from tools.target import load_target
 
-Watch = Callable[[Event], None]
 SUPERSTEPS = 100
 """More than any bounded run takes; a loop beyond it is a bug."""
 
@@ -64,6 +55,10 @@ class RunOptions:
     """A recording that answers in place of the model."""
     frozen: bool = False
     """Take tool results from the recording too."""
+    strict: bool = False
+    """Refuse a replay that asks anything else than was recorded."""
+    live_model: bool = False
+    """Ask the model all the same: only tool results come from the recording."""
     answered_by: str = ""
     """Who answers, for the journal: a recording made from it carries this label."""
     quick: bool = False
@@ -80,7 +75,7 @@ async def run(options: RunOptions, *, settings: Settings, watch: Watch, approve:
     """
     manifest, folder = await prepare(options, settings)
     async with open_checkpoints(folder) as checkpoints, at_work(manifest, folder, settings, watch) as context:
-        state = await _drive(build(checkpoints), manifest, context, approve)
+        state = await drive(build(checkpoints), manifest, context, approve)
     report = state["report"]
     if report is None:
         raise PerfcrewError("the graph ended without a report")
@@ -98,7 +93,7 @@ async def prepare(options: RunOptions, settings: Settings) -> tuple[Manifest, Pa
     if options.run_id:
         folder = run_folder(settings.home, options.run_id)
         return read_manifest(folder), folder
-    load_target(options.repo, options.config)
+    target, config = load_target(options.repo, options.config)
     if options.frozen and options.replay:
         recording = Recording(options.replay, frozen=True)
         base = str(recording.value("base"))
@@ -111,10 +106,12 @@ async def prepare(options: RunOptions, settings: Settings) -> tuple[Manifest, Pa
         repo=repo,
         config=options.config.resolve() if options.config else None,
         base=base,
-        request=options.request,
+        request=redactor_of(target, repo, config, settings).record(options.request),
         replay=options.replay.resolve() if options.replay else None,
         frozen=options.frozen,
-        answered_by=options.answered_by or f"{settings.model}, {settings.model_quick}",
+        strict=options.strict,
+        live_model=options.live_model,
+        answered_by=options.answered_by or ", ".join(choose(settings, target.models).names),
         quick=options.quick,
     )
     folder = run_folder(settings.home, manifest.run_id, new=True)
@@ -122,103 +119,7 @@ async def prepare(options: RunOptions, settings: Settings) -> tuple[Manifest, Pa
     return manifest, folder
 
 
-@asynccontextmanager
-async def at_work(manifest: Manifest, folder: Path, settings: Settings, watch: Watch) -> AsyncIterator[Run]:
-    """The context of a run, for as long as it is at work; nothing that it started outlives it."""
-    journal = open_journal(manifest, folder)
-    try:
-        context = await assemble(manifest, folder, journal, settings, watch)
-        try:
-            yield context
-        finally:
-            await context.crew.llm.aclose()
-            if not manifest.frozen:
-                await close_databases(context.crew.workspace)
-    finally:
-        journal.close()
-
-
-def open_journal(manifest: Manifest, folder: Path) -> Journal:
-    """The run's journal, with the recording behind it when one stands in."""
-    source = Recording(manifest.replay, frozen=manifest.frozen) if manifest.replay else None
-    journal = Journal(folder / "journal.jsonl", source)
-    journal.note("label", source.label if source else manifest.answered_by)
-    journal.note("base", manifest.base)
-    return journal
-
-
-def limits_of(journal: Journal, settings: Settings) -> Limits:
-    """How long the run may go on trying: as the run began, or as the recording did that stands in for the model."""
-    recorded = journal.source.value("limits") if journal.source else None
-    journal.note(
-        "limits",
-        recorded or {"rounds": settings.max_rounds, "attempts": settings.max_attempts, "steps": settings.max_steps},
-    )
-    return Limits(**journal.fact("limits"))
-
-
-async def assemble(manifest: Manifest, folder: Path, journal: Journal, settings: Settings, watch: Watch) -> Run:
-    """Everything that nodes need at run time."""
-    workspace = make_workspace(manifest, folder, settings)
-    if not manifest.frozen:
-        clear_leftovers(workspace)
-        await clone(manifest.repo, workspace.clone)
-    budget = Budget(
-        turns=settings.budget_turns,
-        tokens=settings.budget_tokens,
-        usd=settings.budget_usd,
-        minutes=settings.budget_minutes,
-    )
-    for lane, reply in journal.replies():
-        budget.charge(reply, role=lane.split("/")[2])
-    tables = await load_tables(settings.tiktoken_cache_dir) if settings.tiktoken_cache_dir else None
-    crew = Crew(
-        models={"strong": settings.model, "quick": settings.model_quick},
-        llm=Absent() if journal.source else Routed(settings, budget, watch),
-        journal=journal,
-        workspace=workspace,
-        budget=budget,
-        watch=watch,
-        limits=limits_of(journal, settings),
-        count=tables or count_bytes,
-    )
-    return Run(crew, manifest.repo)
-
-
-class Routed:
-    """Sends each request to the client of its model, connecting at first use."""
-
-    def __init__(self, settings: Settings, budget: Budget, watch: Watch) -> None:
-        self._settings, self._budget, self._watch = settings, budget, watch
-        self._clients: dict[str, LLM] = {}
-        self._adapters: list[Any] = []
-        for model in {settings.model, settings.model_quick}:
-            self._clients[model] = self._connect(model)
-
-    def _connect(self, model: str) -> LLM:
-        settings = self._settings
-        client = connect(
-            model,
-            anthropic_api_key=settings.anthropic_api_key,
-            anthropic_base_url=settings.anthropic_base_url,
-            openai_api_key=settings.openai_api_key,
-            openai_base_url=settings.openai_base_url,
-            timeout=settings.reply_timeout_s,
-        )
-        self._adapters.append(client)
-        return Limited(client, self._budget, watch=self._watch)
-
-    async def complete(self, request: Request) -> Reply:
-        """Answer through the model's client."""
-        return await self._clients[request.model].complete(request)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        for adapter in self._adapters:
-            await adapter.aclose()
-
-
-async def _drive(graph: Recipe, manifest: Manifest, context: Run, approve: Approve | None) -> RunState:
+async def drive(graph: Recipe, manifest: Manifest, context: Run, approve: Approve | None) -> RunState:
     """Invoke until the graph ends, asking a person wherever it interrupts."""
     config: Any = {"configurable": {"thread_id": manifest.run_id}, "recursion_limit": SUPERSTEPS}
     snapshot = await graph.aget_state(config)
@@ -233,7 +134,12 @@ async def _drive(graph: Recipe, manifest: Manifest, context: Run, approve: Appro
             given = Command(resume=(await _ask(waiting[0].value, manifest, approve)).model_dump())
         elif snapshot.values and not snapshot.next:
             return cast(RunState, snapshot.values)
-        await graph.ainvoke(given, config, context=context, durability="sync")
+        try:
+            await graph.ainvoke(given, config, context=context, durability="sync")
+        except PerfcrewError as error:
+            # LangGraph notes its own name and id of the task, which say nothing to the user.
+            error.__dict__.pop("__notes__", None)
+            raise
         given = None
 
 

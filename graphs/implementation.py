@@ -75,11 +75,12 @@ async def implement(state: RunState, crew: Crew) -> Update:
     board: dict[str, Card] = {}
     notes: list[str] = []
     for number, step in enumerate(state["plans"][-1].steps):
-        if spent := crew.budget.exceeded():
+        task = _Task(state, crew, step, number, head, [*state["changes"], *changes])
+        # A step that was begun before the run was interrupted is in the journal, and costs no more.
+        if (spent := crew.budget.exceeded("coder")) and not crew.journal.has(task.lane, "worktree"):
             notes.append(f"step {step.title!r} was not begun: {spent}")
             board[step.id] = _show(crew, step, "BLOCKED", spent)
             continue
-        task = _Task(state, crew, step, number, head, [*state["changes"], *changes])
         change = await _take_step(task)
         changes.append(change)
         notes += task.notes

@@ -1,13 +1,16 @@
 """The runs on this machine: where each lives, and what is needed to go on with it."""
 
+import fcntl
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
+from perfcrew.artifacts import write_whole
 from perfcrew.errors import UserError
 from perfcrew.records.base import Record
 from perfcrew.records.report import Report
@@ -28,6 +31,8 @@ class Manifest(Record):
     request: RecipeRequest
     replay: Path | None
     frozen: bool
+    strict: bool = False
+    live_model: bool = False
     answered_by: str
     quick: bool
     kind: Literal["run", "measure", "compare"] = "run"
@@ -59,9 +64,24 @@ def list_runs(home: Path, most: int = 20) -> list[Path]:
     return sorted(folders, reverse=True)[:most]
 
 
+@contextmanager
+def claim_run(folder: Path) -> Iterator[None]:
+    """Be the only process at work on a run. The kernel frees it when its holder dies, however it dies.
+
+    Raises:
+        UserError: another process is at work on it.
+    """
+    with (folder / "run.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"run {folder.name}: another process is at work on it; wait for it or end it") from None
+        yield
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write down how the run was started."""
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    write_whole(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -118,9 +138,7 @@ def read_any(folder: Path) -> Report | Survey | Comparison:
 
 def write_result(folder: Path, name: str, result: Record) -> None:
     """Write a result, whole or not at all."""
-    partial = folder / f"{name}.partial"
-    partial.write_text(result.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-    partial.replace(folder / name)
+    write_whole(folder / name, result.model_dump_json(by_alias=True, indent=1).encode())
 
 
 def finished_runs(home: Path) -> Iterator[tuple[Manifest, Report | None]]:

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple, cast
 from langgraph.graph import END, START, StateGraph
 
 from agents.crew import Crew
+from graphs.assembly import Watch, at_work
 from graphs.baseline import baseline, join_baseline, snapshot
 from graphs.checkpoints import open_checkpoints
 from graphs.conclusion import deliver, judge
 from graphs.design import design
-from graphs.engine import RunOptions, Watch, at_work, prepare, save_report
+from graphs.engine import RunOptions, prepare, save_report
 from graphs.implementation import implement
 from graphs.intake import intake
 from graphs.phase import Run, Work, node

@@ -13,7 +13,8 @@ from langgraph.config import get_config
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from graphs.engine import RunOptions, assemble, open_journal, prepare
+from graphs.assembly import assemble
+from graphs.engine import RunOptions, prepare
 from graphs.phase import Run
 from graphs.recipe import build
 from graphs.state import RunState, start
@@ -41,7 +42,7 @@ async def _context(_: Runtime[Run]) -> Run:
         settings = load_settings()
         options = RunOptions(repo=settings.studio_repo or Path())
         manifest, folder = await prepare(options, settings)
-        _runs[thread] = await assemble(manifest, folder, open_journal(manifest, folder), settings, _ignore)
+        _runs[thread] = await assemble(manifest, folder, settings, _ignore)
     return _runs[thread]
 
 

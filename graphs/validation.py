@@ -49,6 +49,7 @@ async def validate(state: RunState, crew: Crew) -> Update:
         return await run_duel(
             workspace, base, head, workspace.target.primary,
             name="final", protocol=FULL, floors=floors_of(workspace, noise), beside=workspace.target.beside,
+            held_out=True,
         )  # fmt: skip
 
     final = await crew.journal.effect(lane, "duel", Duel, duel, asked=[base, head])
@@ -61,7 +62,7 @@ async def validate(state: RunState, crew: Crew) -> Update:
     )
     found = {item.id: item for item in evidence}
     beside = guard_checks((*final.beside, *(effect for page in pages for effect in page.effects)))
-    guards = {check.name: check for check in beside}
+    guards = {check.name: check for check in (*beside, *final.checks)}
     update = Update(final=final, pages=pages, checks=guards, evidence=found, notes=notes)
     try:
         done = await converse(VALIDATION, render(VALIDATION.prompt), brief, crew, lane)

@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from graphs.runs import Manifest
-from perfcrew.artifacts import Artifacts
+from perfcrew.artifacts import Artifacts, write_whole
+from perfcrew.records.target import Target
+from perfcrew.redaction import Redactor
 from perfcrew.settings import Settings, installer_variables
 from tools.arm import clear_leftovers
+from tools.confidential import find_secrets
 from tools.database import close_databases, prepare_pristine
 from tools.environment import prepare_environment
 from tools.git import worktree_of
@@ -34,7 +37,7 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         home=settings.home,
         target=target,
         base_commit=manifest.base,
-        artifacts=Artifacts(folder / "artifacts"),
+        artifacts=Artifacts(folder / "artifacts", redactor_of(target, manifest.repo, config, settings)),
         environment=machine_digest(describe_machine(), manifest.quick),
         sandbox=settings.sandbox == "auto",
         quick=manifest.quick,
@@ -45,6 +48,22 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         load_workers=settings.load_workers,
         programs=settings.programs,
     )
+
+
+def redactor_of(target: Target, repo: Path, config: Path, settings: Settings) -> Redactor:
+    """What takes the secrets of a target and of this process out of everything that a run keeps or sends."""
+    secrets = find_secrets(target, (repo, config.resolve().parent), installer_variables())
+    return Redactor(secrets | settings.secrets())
+
+
+def redact_logs(workspace: Workspace) -> None:
+    """Take secrets out of what servers, seeds and tests wrote into the run's logs; they write there themselves."""
+    for path in workspace.logs.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+            redacted = workspace.artifacts.redactor.content(content)
+            if redacted is not content:
+                write_whole(path, redacted)
 
 
 async def prepare(workspace: Workspace) -> None:
@@ -75,6 +94,7 @@ async def tidied(workspace: Workspace) -> AsyncIterator[None]:
             await close_databases(workspace)
         finally:
             clear_leftovers(workspace)
+            redact_logs(workspace)
             kept = KEPT if finished else ()
             for path in workspace.folder.iterdir():
                 if path.is_dir() and path.name not in kept:

@@ -9,6 +9,7 @@ from typing import Any
 
 from perfcrew.errors import VerificationError
 from perfcrew.records.base import ArtifactRef
+from perfcrew.redaction import OPEN, Redactor
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -20,14 +21,23 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 class Artifacts:
-    """A folder of immutable raw files. Writing the same content twice gives the same reference."""
+    """A folder of immutable raw files. Writing the same content twice gives the same reference.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where they are; made where it is missing.
+        redactor: takes secrets out of whatever is stored.
+    """
+
+    def __init__(self, folder: Path, redactor: Redactor = OPEN) -> None:
         self.folder = folder
+        self.redactor = redactor
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, content: bytes, suffix: str) -> ArtifactRef:
         """Store content and return its reference."""
+        return self._store(self.redactor.content(content), suffix)
+
+    def _store(self, content: bytes, suffix: str) -> ArtifactRef:
         ref = ArtifactRef(sha256=hashlib.sha256(content).hexdigest(), suffix=suffix, size=len(content))
         path = self.path(ref)
         if not path.exists():
@@ -37,7 +47,7 @@ class Artifacts:
     def put_json(self, value: Any) -> ArtifactRef:
         """Store a JSON value, compressed. `mtime=0` keeps equal values equal files."""
         text = json.dumps(value, separators=(",", ":"), sort_keys=True)
-        return self.put(gzip.compress(text.encode(), mtime=0), ".json.gz")
+        return self._store(gzip.compress(self.redactor.content(text.encode()), mtime=0), ".json.gz")
 
     def put_text(self, text: str, suffix: str = ".txt") -> ArtifactRef:
         """Store text as it is."""

@@ -31,6 +31,7 @@ A raw duel is a JSON object:
     starts     a list: start, arm, seconds until ready, uss_mb and served after the warm-up
     counts     arm to counted metric to a list of values, one a request
     beside     name to a raw duel of another workload, loaded in the same starts: its guards
+    held_out   a raw duel of the workload's held-out variant, loaded in the first starts: see `perfcrew.held_out`
 """
 
 import math

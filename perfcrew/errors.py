@@ -6,8 +6,10 @@ PerfcrewError
 │   └── NothingToMeasure  what it is about is not there: nothing is missing, and no report needs a note
 ├── ToolError             shown to the model as text, which may try again
 ├── LLMError              a model service failed: `retryable`, `retry_after`
+│   ├── ContextOverflow   the conversation is longer than the model's window
 │   └── ServiceDown       retries are used up; the run stops resumable
 ├── ReplayMiss            a recording holds no reply for what was asked
+├── ReplayDrift           a strict replay asks something else than was recorded
 ├── BudgetExhausted       a limit on turns, tokens, money or time is reached
 └── VerificationError     a figure differs from what its raw file gives
 """
@@ -57,12 +59,20 @@ class LLMError(PerfcrewError):
         self.request_id = request_id
 
 
+class ContextOverflow(LLMError):
+    """The service finds the conversation too long for the model; a shorter one may be answered."""
+
+
 class ServiceDown(LLMError):
     """A model service failed for as long as we were willing to try."""
 
 
 class ReplayMiss(PerfcrewError):
     """The recording that stands in for the model has no reply at this place."""
+
+
+class ReplayDrift(PerfcrewError):
+    """A strict replay asks something else than was recorded: the message holds a readable diff."""
 
 
 class BudgetExhausted(PerfcrewError):

@@ -5,16 +5,21 @@ They come, strongest first, from the command line, from environment variables an
 """
 
 import difflib
+import json
 import os
 import textwrap
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from perfcrew.errors import UserError
+from perfcrew.records.base import Role
+from perfcrew.records.budget import Allowance
+from perfcrew.records.models import ModelFacts, ModelName
 
 PREFIX = "PERFCREW_"
 DOTENV = ".env"
@@ -27,6 +32,15 @@ def _default_model(known: dict[str, Any]) -> str:
         known.get("openai_api_key") or known.get("openai_base_url")
     )
     return _OPENAI_DEFAULT if only_openai else _ANTHROPIC_DEFAULT
+
+
+def _read_json(given: Any) -> Any:
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise ValueError("not JSON") from None
 
 
 class Settings(BaseSettings):
@@ -50,6 +64,10 @@ class Settings(BaseSettings):
     """Key for OpenAI's API, or for a compatible server that asks for one."""
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     """Another address that speaks OpenAI's API: vLLM, Ollama, LM Studio and the like."""
+    openai_chat_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_CHAT_API_KEY")
+    """Key for the server at OPENAI_CHAT_BASE_URL, where it asks for one."""
+    openai_chat_base_url: str | None = Field(default=None, validation_alias="OPENAI_CHAT_BASE_URL")
+    """Where openai-chat/ models are, when they are not where openai/ models are."""
     model: str = Field(default_factory=_default_model, pattern=r"^(anthropic|openai|openai-chat)/.+$")
     """The strong model, for architect and coder: anthropic/NAME, openai/NAME (Responses), openai-chat/NAME (compatible
     servers). Default: by the key that is set, anthropic/claude-opus-5-5 or openai/gpt-6.2-sol."""
@@ -57,6 +75,26 @@ class Settings(BaseSettings):
         default_factory=lambda known: str(known.get("model", "")), pattern=r"^(anthropic|openai|openai-chat)/.+$"
     )
     """The model for performance, memory-sync, tester and security. Default: the strong one."""
+    model_architect: ModelName | None = None
+    """The model for the architect alone; as for the other roles, it may be another provider's. Default: the strong
+    one, or what [models.roles] in perfcrew.toml says."""
+    model_coder: ModelName | None = None
+    """The model for the coder alone."""
+    model_performance: ModelName | None = None
+    """The model for the performance role alone."""
+    model_memory_sync: ModelName | None = None
+    """The model for memory-sync alone."""
+    model_tester: ModelName | None = None
+    """The model for the tester alone."""
+    model_security: ModelName | None = None
+    """The model for security alone."""
+    model_table: Annotated[dict[ModelName, ModelFacts], NoDecode, BeforeValidator(_read_json)] = Field(
+        default_factory=dict
+    )
+    """What is known of models beyond the table that comes with perfcrew, as JSON: {"openai-chat/NAME": {"context":
+    32768, "usd_input": 0, "usd_output": 0}}. [models.table] in perfcrew.toml says the same for one target."""
+    stream_replies: bool = False
+    """Take every reply in pieces, also when nobody watches: for networks that cut idle connections."""
     home: Path = Field(default_factory=lambda: user_state_path("perfcrew"))
     """Folder for runs, environments of targets and leases. Default: the user's state folder, such as
     ~/.local/state/perfcrew."""
@@ -68,6 +106,9 @@ class Settings(BaseSettings):
     """Most money in a run, in US dollars; calls of a model without a known price don't count."""
     budget_minutes: float = Field(default=240.0, gt=0)
     """Longest run, in minutes of wall clock."""
+    role_budgets: Annotated[dict[Role, Allowance], NoDecode, BeforeValidator(_read_json)] = Field(default_factory=dict)
+    """Limits of single roles within the run's, as JSON: {"coder": {"turns": 60, "tokens": 2000000, "usd": 5, "minutes":
+    90}}."""
     max_rounds: int = Field(default=2, ge=1, le=10)
     """How often the architect may plan while goals are unmet."""
     max_attempts: int = Field(default=2, ge=1, le=10)
@@ -90,6 +131,13 @@ class Settings(BaseSettings):
     """Repository on which `langgraph dev` opens the recipe."""
     reply_timeout_s: float = Field(default=600.0, gt=0)
     """Seconds to wait for one reply of a model."""
+
+    def secrets(self) -> set[str]:
+        """Keys, and passwords in addresses."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        keys = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+        addresses = [urlsplit(value) for value in values if isinstance(value, str) and "://" in value]
+        return keys | {address.password for address in addresses if address.password}
 
     @property
     def programs(self) -> dict[str, Path]:

@@ -114,7 +114,7 @@ async def start_arm(
     env = await prepare_environment(workspace, commit)
     async with _sources(workspace, commit, worktree) as workdir:
         link_packages(env, workdir)
-        data = await copy_data(workspace, name, workdir, env)
+        data = await copy_data(workspace, name, workdir, env, commit if worktree is None else None)
         try:
             url = reroute(data.url, database_port) if database_port else data.url
             place = Place(env, workdir, data.scratch, data.folder, url, trace=trace, watch=watch)

@@ -86,7 +86,7 @@ async def run_checks(workspace: Workspace, base: str, candidate: str) -> tuple[C
     async with quiet_lease(workspace), _both(workspace, base, candidate, None) as (arms, _):
         checks = tuple([await _run_check(workspace, check, *arms) for check in workspace.target.check])
     if all(check.passed for check in checks):
-        write_whole(passed, _CHECKS.dump_json(checks))
+        write_whole(passed, workspace.artifacts.redactor.content(_CHECKS.dump_json(checks)))
     return checks
 
 

@@ -67,7 +67,8 @@ async def prepare_pristine(workspace: Workspace) -> None:
         if marker.exists():
             return
         folder = workspace.data / "pristine"
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        for old in (folder, workspace.data / "migrated"):
+            await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
         folder.mkdir(parents=True)
         database = workspace.target.database
         if database is not None and database.engine == "sqlite":
@@ -130,15 +131,25 @@ async def _run_logged(workspace: Workspace, place: Place, command: str, name: st
     done = await run_at(workspace, place, command, timeout=timeout, network=network_for(place.database_url))
     log = workspace.logs / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(f"$ {command}\n{done.out}{done.err}[exit {done.code}]\n")
+    said = f"$ {command}\n{done.out}{done.err}[exit {done.code}]\n"
+    log.write_text(workspace.artifacts.redactor.text(said))
     if done.ok:
         return ""
     why = f"took over {timeout:.0f} s" if done.timed_out else f"exit {done.code}: {done.last_line}"
     return f"{command!r} failed: {why} (log: {log})"
 
 
-async def copy_data(workspace: Workspace, arm_name: str, workdir: Path, env: Path | None = None) -> DataCopy:
+async def copy_data(
+    workspace: Workspace, arm_name: str, workdir: Path, env: Path | None = None, commit: str | None = None
+) -> DataCopy:
     """A copy of the pristine data for one arm, brought to that arm's schema by `migrate`, in the arm's environment.
+
+    Args:
+        workspace: the run.
+        arm_name: what to call it.
+        workdir: the arm's checkout.
+        env: the arm's environment; that of the base by default.
+        commit: what is checked out, unchanged; data in files is migrated once for each commit then, and copied.
 
     Raises:
         InstrumentError: the migration failed, or PostgreSQL does not answer.
@@ -147,15 +158,36 @@ async def copy_data(workspace: Workspace, arm_name: str, workdir: Path, env: Pat
     label = f"{re.sub(r'[^a-z0-9]+', '-', arm_name.lower())[:20]}-{os.getpid()}-{next(_numbers)}"
     root = workspace.data / "arms" / label
     folder = root / "data"
-    await asyncio.to_thread(shutil.copytree, workspace.data / "pristine", folder, copy_function=copy_file)
+    migrated = workspace.data / "migrated" / commit if commit else None
+    ready = migrated is not None and migrated.exists()
+    await _copy_folder(migrated if migrated and ready else workspace.data / "pristine", folder, links=ready)
     (root / "scratch").mkdir()
     copy = await _copy_database(workspace, label, folder)
+    if ready:
+        return copy
     try:
-        await _migrate(workspace, copy, workdir, arm_name, env or await prepare_environment(workspace))
+        changed = await _migrate(workspace, copy, workdir, arm_name, env or await prepare_environment(workspace))
+        if changed and migrated and copy.server is None:
+            await _keep(folder, migrated)
     except BaseException:
         await copy.drop()
         raise
     return copy
+
+
+async def _copy_folder(source: Path, folder: Path, *, links: bool) -> None:
+    await asyncio.to_thread(shutil.copytree, source, folder, symlinks=links, copy_function=copy_file)
+
+
+async def _keep(folder: Path, migrated: Path) -> None:
+    """Keep data that was just migrated, for the next start of that version; whole or not at all."""
+    part = migrated.with_name(folder.parent.name)
+    # Links stay links: a candidate's migration may have made one that leads out of its sandbox.
+    await _copy_folder(folder, part, links=True)
+    try:
+        part.rename(migrated)
+    except OSError:  # another start of the same version was first
+        await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
 
 
 async def _copy_database(workspace: Workspace, label: str, folder: Path) -> DataCopy:
@@ -171,15 +203,16 @@ async def _copy_database(workspace: Workspace, label: str, folder: Path) -> Data
     return DataCopy(url, folder, scratch, name, server)
 
 
-async def _migrate(workspace: Workspace, copy: DataCopy, workdir: Path, arm_name: str, env: Path) -> None:
+async def _migrate(workspace: Workspace, copy: DataCopy, workdir: Path, arm_name: str, env: Path) -> bool:
     command = workspace.target.database.migrate if workspace.target.database else None
     if command is None:
-        return
+        return False
     link_packages(env, workdir)
     place = Place(env=env, workdir=workdir, scratch=copy.scratch, data=copy.folder, database_url=copy.url)
     line = await _run_logged(workspace, place, command, copy.folder.parent.name + "-migrate", MIGRATE_S)
     if line:
         raise InstrumentError(f"arm {arm_name}: database, migrate: {line}")
+    return True
 
 
 def _prefix(workspace: Workspace) -> str:

@@ -8,6 +8,7 @@ workloads may be loaded in the same starts, for their guards. How the raw rounds
 `perfcrew.duel_stats`'s work; after each look of the protocol it also says whether going on could change the answer.
 """
 
+import sys
 import time
 import typing
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from tools.duel_outcome import Duel, conclude_duel
 from tools.generator import Loaded, Round, split_cores, tell_failures
 from tools.lease import quiet_lease
 from tools.loaders import Loader, open_loader
-from tools.protocol import FULL, NOISE, QUICK, THOROUGH, Protocol
+from tools.protocol import FULL, HELD_OUT, NOISE, QUICK, THOROUGH, Protocol
 from tools.queries import count_queries
 from tools.workspace import Workspace
 
@@ -71,6 +72,8 @@ class _Asked:
     raw: dict[str, Any]
     round_s: float = 0.0
     rounds: int = 0
+    starts: int = sys.maxsize
+    """In how many starts it is asked."""
     served: dict[Side, int] = field(default_factory=dict)
 
     @property
@@ -96,6 +99,8 @@ class _Bout:
         async with AsyncExitStack() as stack:
             arms = await self._start(stack)
             for asked in self.asked:
+                if number >= asked.starts:
+                    continue
                 await self._warm_up(number, asked, arms)
                 done = 0
                 while done < max(asked.rounds, 1):
@@ -148,7 +153,7 @@ class _Bout:
         cpu_s = arm.cpu_seconds() - before + seen.command_cpu_s
         asked.served[side] += len(seen.requests)
         if side == "base" and not seen.latencies:
-            name = asked.workload.name
+            name = asked.workload.name + (" (held out)" if asked.raw["protocol"]["name"] == HELD_OUT.name else "")
             raise InstrumentError(f"workload {name}: the base answers no request ({tell_failures(seen)})")
         # Reading memory walks the arm's pages, which takes longer than a short round.
         memory = {"uss_mb": arm.uss_mb()} if number % MEMORY_EVERY == 0 or number + 1 == asked.rounds else {}
@@ -181,7 +186,7 @@ def floors_of(workspace: Workspace, noise: Duel | None) -> dict[str, float]:
 async def run_duel(
     workspace: Workspace, base: str, candidate: str, workload: Workload, *,
     name: str, protocol: Protocol, floors: Mapping[str, float], candidate_worktree: Path | None = None,
-    beside: Sequence[Workload] = (), start: StartArm = start_arm, count: Count | None = None,
+    beside: Sequence[Workload] = (), held_out: bool = False, start: StartArm = start_arm, count: Count | None = None,
 ) -> Duel:  # fmt: skip
     """Run a duel between two commits and give its effects. Holds the quiet lease.
 
@@ -195,6 +200,7 @@ async def run_duel(
         floors: metric to relative change that counts as noise: `floors_of` the A/A duel.
         candidate_worktree: uncommitted work to run as the candidate.
         beside: other workloads to load for a while in each start, for their guards.
+        held_out: ask the workload's held-out variant too, where it has one: see `perfcrew.held_out`.
         start: starts an arm.
         count: counts what does not depend on time, on a traced arm; by default what the protocol asks for.
 
@@ -212,11 +218,16 @@ async def run_duel(
         for each in (workload, *beside):
             loader = await stack.enter_async_context(open_loader(workspace, each))
             asked.append(_Asked(each, loader, _raw(each, loader, protocol, floors if each is workload else {})))
+        if held_out and workload.held_out:
+            loader = await stack.enter_async_context(open_loader(workspace, workload, held_out=True))
+            held = _Asked(workload, loader, _raw(workload, loader, HELD_OUT, floors), starts=HELD_OUT.looks[0])
+            asked.append(held)
+            asked[0].raw["held_out"] = held.raw
         bout = _Bout(workspace, protocol, commits, worktrees, start, tuple(asked))
         raw = asked[0].raw
         raw |= {"kind": "duel", "name": name, "commits": commits, "counts": counts}
         if beside:
-            raw["beside"] = {each.workload.name: each.raw for each in asked[1:]}
+            raw["beside"] = {each.workload.name: each.raw for each in asked[1 : 1 + len(beside)]}
         began = time.monotonic()
         effects = await _run_until_clear(bout, raw)
     raw["seconds"] = time.monotonic() - began

@@ -4,8 +4,9 @@ from typing import Any
 
 from perfcrew.duel_rounds import latency_doubt, start_numbers
 from perfcrew.duel_stats import beside_effects
+from perfcrew.held_out import held_out_checks
 from perfcrew.records.base import ArtifactRef, Record
-from perfcrew.records.evidence import Effect, Evidence, Measurement
+from perfcrew.records.evidence import Check, Effect, Evidence, Measurement
 from perfcrew.verdict import describe
 from tools.workspace import Workspace
 
@@ -27,6 +28,8 @@ class Duel(Record):
     measurements: tuple[Measurement, ...]
     beside: tuple[Effect, ...] = ()
     """Guards of the other workloads that were loaded in the same starts: see `perfcrew.verdict.guard_checks`."""
+    checks: tuple[Check, ...] = ()
+    """What its held-out part gives: see `perfcrew.held_out`."""
 
     @property
     def evidence(self) -> Evidence:
@@ -59,7 +62,7 @@ def conclude_duel(workspace: Workspace, raw: dict[str, Any], effects: tuple[Effe
     return Duel(
         name=raw["name"], workload=raw["workload"], base=raw["commits"]["base"], candidate=raw["commits"]["candidate"],
         effects=effects, samples=samples, digest=_render(raw, effects, beside, doubt), measurements=measurements,
-        beside=beside,
+        beside=beside, checks=held_out_checks(raw),
     )  # fmt: skip
 
 

@@ -85,7 +85,8 @@ async def _set_up(workspace: Workspace, root: Path, base: Path) -> None:
         argv = fill(command, known)
         done = await run(argv, cwd=place.workdir, environment=environment, timeout=TIMEOUT_S, sandbox=sandbox)
         with log.open("a") as file:
-            file.write(f"$ {command}\n{done.out}{done.err}[exit {done.code}]\n")
+            said = f"$ {command}\n{done.out}{done.err}[exit {done.code}]\n"
+            file.write(workspace.artifacts.redactor.text(said))
         if not done.ok:
             why = f"took over {TIMEOUT_S:.0f} s" if done.timed_out else f"exit {done.code}: {done.last_line}"
             raise UserError(f"perfcrew.toml: target, setup: {command!r} failed: {why} (log: {log})")

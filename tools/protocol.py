@@ -101,3 +101,6 @@ deciding metric is settled."""
 
 NOISE = Protocol(name="noise", looks=(3,), shares=(1.0,), load_s=2.8, limit_s=30.0)
 """For the base against itself, before anything is compared."""
+
+HELD_OUT = Protocol(name="held out", looks=(4,), shares=(1.0,), alpha=0.05, load_s=1.6, limit_s=30.0)
+"""For the held-out variant within the first starts of a duel: whether a gain is lost there shows in few of them."""

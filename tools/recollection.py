@@ -14,7 +14,7 @@ def remember(workspace: Workspace, evidence: Evidence, commit: str, workload: st
     path = _path(workspace, evidence.kind, commit, workload)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    fresh.write_text(evidence.model_dump_json())
+    fresh.write_text(workspace.artifacts.redactor.text(evidence.model_dump_json()))
     fresh.replace(path)
 
 

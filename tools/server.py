@@ -1,12 +1,13 @@
 """A database server on which a run makes its databases, whatever its kind."""
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from perfcrew.errors import UserError
+from perfcrew.errors import InstrumentError, UserError
 from tools.sandbox import NOBODY, Sandbox
 from tools.workspace import Workspace
 
@@ -91,10 +92,25 @@ def as_user(argv: list[str], sandbox: Sandbox) -> list[str]:
 
 
 def hand_over(sandbox: Sandbox, *paths: Path) -> None:
-    """Give files to whoever `as_user` becomes."""
-    if os.getuid() == 0 and not sandbox.contained:
-        for path in paths:
-            os.chown(path, NOBODY, NOBODY)
+    """Give files to whoever `as_user` becomes.
+
+    Raises:
+        InstrumentError: nobody may enter their folder.
+    """
+    if os.getuid() != 0 or sandbox.contained:
+        return
+    for path in paths:
+        closed = [folder for folder in path.resolve().parents if folder not in paths and not _open_to_all(folder)]
+        if closed:
+            raise InstrumentError(
+                "as root and without bubblewrap a private database server runs as nobody, who may not enter "
+                f"{closed[-1]}; install bubblewrap (Debian: apt install bubblewrap), or don't run as root"
+            )
+        os.chown(path, NOBODY, NOBODY)
+
+
+def _open_to_all(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
 def reroute(url: str, port: int) -> str:

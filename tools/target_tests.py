@@ -59,7 +59,7 @@ async def run_tests(workspace: Workspace, commit: str, arm_name: str, worktree: 
         done = await _run(workspace, command, worktree or await worktree_of(workspace, commit), arm_name)
     evidence = _evidence(workspace, command, done, arm_name)
     if tree and done.ok:
-        write_whole(passed, evidence.model_dump_json().encode())
+        write_whole(passed, workspace.artifacts.redactor.content(evidence.model_dump_json().encode()))
     return evidence
 
 

@@ -33,7 +33,16 @@ class Stopped(PerfcrewError):
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
     """The settings, with a command's options on top."""
-    return load_settings(**{name: given.get(name) for name in _OVERRIDES})
+    roles = [_read_role(text) for text in given.get("role_budgets") or ()]
+    return load_settings(**{name: given.get(name) for name in _OVERRIDES}, role_budgets=dict(roles) or None)
+
+
+def _read_role(text: str) -> tuple[str, dict[str, str]]:
+    role, colon, limits = text.partition(":")
+    pairs = [part.partition("=") for part in limits.split(",")]
+    if not colon or not all(name and value for name, _, value in pairs):
+        raise UserError(f"--role-budget {text!r}: expected ROLE:LIMIT=N, such as coder:usd=5,turns=60")
+    return role, {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def exit_code(report: Report) -> int:

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from evals.case import find_case, list_cases
-from evals.replay import replay
+from evals.replay import Grade, replay
+from perfcrew.entry.context import read_context
 from perfcrew.entry.drive import run_to_end
 from perfcrew.errors import UserError
+from perfcrew.report.figures import clean
 from perfcrew.settings import load_settings
 
 
@@ -24,15 +26,25 @@ def run_eval(given: Mapping[str, Any]) -> int:
     with tempfile.TemporaryDirectory(prefix="perfcrew-eval-") as home:
         settings = load_settings(home=Path(home))
         for case in cases:
-            _, grade = run_to_end(replay(case, settings=settings, watch=lambda _: None))
+            options = {name: given[name] for name in ("strict", "live_tools", "record")}
+            request = read_context(case.context) if case.context.is_file() else None
+            work = replay(case, settings=settings, watch=lambda _: None, request=request, **options)
+            _, grade = run_to_end(work)
             grades.append(grade)
-            click.echo(f"{grade.case}: {'passed' if grade.passed else 'failed'}", err=True)
-            for check in grade.checks:
-                click.echo(f"  {'✓' if check.passed else '✗'} {check.name}: {check.detail}", err=True)
-            for line in grade.drift:
-                click.echo(f"  drift: {line}", err=True)
+            _tell(grade)
+            if given["record"] and grade.passed:
+                click.echo(f"  recorded: {case.recording}", err=True)
     _write([grade.model_dump(mode="json") for grade in grades], given["json_file"])
     return 0 if all(grade.passed for grade in grades) else 1
+
+
+def _tell(grade: Grade) -> None:
+    click.echo(f"{grade.case}: {'passed' if grade.passed else 'failed'}", err=True)
+    for check in grade.checks:
+        detail = clean(check.detail).replace("\n", "\n    ")
+        click.echo(f"  {'✓' if check.passed else '✗'} {check.name}: {detail}", err=True)
+    for line in grade.drift:
+        click.echo(f"  drift: {clean(line)}", err=True)
 
 
 def _write(grades: list[dict[str, Any]], json_file: Path | None) -> None:

@@ -1,6 +1,9 @@
-"""The commands that look at finished runs: verify, report, runs."""
+"""The commands that look at runs: verify, report, journal, runs."""
 
 import click
+
+ROLES = click.Choice(["performance", "memory-sync", "architect", "coder", "tester", "security"])
+"""As `perfcrew.records.base.Role`, by test; importing that would cost the help its speed."""
 
 
 @click.command(epilog="\b\nExample:\n  perfcrew verify 20260101-120000-ab12")
@@ -25,6 +28,24 @@ def report(run: str, form: str | None) -> int:
     from perfcrew.entry.shelf import show_report
 
     return show_report(run, form or "terminal")
+
+
+@click.command(
+    epilog="\b\nExamples:\n  perfcrew journal last --role coder\n  perfcrew journal last --role architect --turn 0"
+)
+@click.argument("run", default="last")
+@click.option("--role", type=ROLES, help="Only conversations of this role.")
+@click.option("--turn", type=click.IntRange(min=0), metavar="N", help="Only this turn, with all that was said.")
+@click.option("--raw", "form", flag_value="raw", help="Print the lines of the journal as they are.")
+@click.option("--json", "form", flag_value="json", help="Print the overview as JSON.")
+def journal(run: str, role: str | None, turn: int | None, form: str | None) -> int:
+    """Show who asked what in a run, what came back, tokens and seconds.
+
+    RUN is a run's id, its folder, `last`, or a recording. The run may still be at work.
+    """
+    from perfcrew.entry.journal_view import show_journal
+
+    return show_journal(run, role=role, turn=turn, form=form)
 
 
 @click.command(epilog="\b\nExample:\n  perfcrew runs")

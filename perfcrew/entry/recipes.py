@@ -16,7 +16,7 @@ from perfcrew.entry.context import read_context
 from perfcrew.entry.drive import ask_in, console_for, drive, expect_seconds, finish, run_to_end, settings_of
 from perfcrew.entry.screen import Screen
 from perfcrew.errors import UserError
-from perfcrew.llm.journal import Recording
+from perfcrew.llm.recording import Recording
 from perfcrew.records.work import RecipeRequest
 from perfcrew.settings import Settings
 from tools.target import load_target
@@ -35,8 +35,12 @@ def run_recipe(given: Mapping[str, Any]) -> int:
         for line in find_warnings(load_target(options.repo, options.config)[0]):
             console.print(f"[yellow]note:[/yellow] {escape(line)}")
     if options.replay:
-        console.print(f"Replies come from a recording ({escape(label_of(options.replay))}); tools are live.")
+        console.print(f"Replies come from a recording ({escape(label_of(options.replay))}); {_tools_of(options)}.")
     return _play(options, settings, given)
+
+
+def _tools_of(options: RunOptions) -> str:
+    return "so do the tools' results" if options.frozen else "tools are live"
 
 
 def options_of(given: Mapping[str, Any], settings: Settings) -> RunOptions:
@@ -48,11 +52,17 @@ def options_of(given: Mapping[str, Any], settings: Settings) -> RunOptions:
     if given.get("resume"):
         manifest = read_manifest(run_folder(settings.home, given["resume"]))
         return RunOptions(repo=manifest.repo, config=manifest.config, request=manifest.request, run_id=given["resume"])
+    replay = _existing(given.get("replay"))
+    for name in ("strict", "recorded_tools"):
+        if given.get(name) and replay is None:
+            raise UserError(f"--{name.replace('_', '-')} belongs to --replay RECORDING")
     return RunOptions(
         repo=given["path"],
         config=given["config"],
         request=request_of(given),
-        replay=_existing(given.get("replay")),
+        replay=replay,
+        frozen=bool(given.get("recorded_tools")),
+        strict=bool(given.get("strict")),
         answered_by=given.get("answered_by") or "",
         quick=bool(given.get("quick")),
     )

@@ -25,7 +25,9 @@ def _with_model(command: _Command) -> _Command:
         click.option("--budget-minutes", type=float, metavar="N", help="Longest time, in minutes."),
         click.option("--budget-tokens", type=int, metavar="N", help="Most tokens, in and out."),
         click.option("--budget-turns", type=int, metavar="N", help="Most model calls."),
-    ]
+        click.option("--role-budget", "role_budgets", multiple=True, metavar="ROLE:LIMIT=N,…",
+                     help="Limits of one role, such as coder:usd=5,turns=60; may be repeated."),
+    ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
@@ -51,6 +53,8 @@ def _with_recording(command: _Command) -> _Command:
 @click.option("--approve", is_flag=True, help="Ask before anything of the plan is implemented.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that stopped; nothing finished is done again.")
 @click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
+@click.option("--recorded-tools", is_flag=True, help="With --replay: the tools' results too; seconds.")
+@click.option("--strict", is_flag=True, help="With --replay: stop where anything else would be asked.")
 @_with_json
 @_with_model
 @_with_recording
@@ -114,12 +118,18 @@ def batch(**given: Any) -> int:
     return run_batch(given)
 
 
-@click.command("eval", epilog="\b\nExample:\n  perfcrew eval --replay dashboard")
+@click.command("eval", epilog="\b\nExamples:\n  perfcrew eval --replay dashboard\n  perfcrew eval --replay --strict")
 @click.option("--replay", is_flag=True, required=True, help="Replies and tool results from the recording.")
+@click.option("--strict", is_flag=True, help="Fail, with a diff, where a model would be asked anything else.")
+@click.option("--live-tools", is_flag=True, help="Measure, patch and test for real; minutes.")
+@click.option("--record", is_flag=True, help="Let a replay that passed take the recording's place.")
 @click.argument("cases", nargs=-1, metavar="[CASE]...")
 @_with_json
 def evaluate(**given: Any) -> int:
-    """Replay recorded sessions through today's graph and gates, and grade them. Deterministic, in seconds."""
+    """Replay recorded sessions through today's graph and gates, and grade them. Deterministic, in seconds.
+
+    Where a model would be asked something else today, the drift is listed; --strict shows and refuses it.
+    """
     from perfcrew.entry.grading import run_eval
 
     return run_eval(given)

@@ -50,7 +50,7 @@ def verify_run(name: str) -> int:
     """Verify a run, a measure or a comparison; exit code 1 where a figure differs."""
     folder = find_run(name)
     try:
-        result = _verify(read_any(folder), Artifacts(folder / "artifacts"))
+        result = _verify(read_any(folder), Artifacts(folder / "artifacts"), folder / "journal.jsonl")
     except VerificationError as error:
         click.echo(f"perfcrew: {folder.name}: {error}", err=True)
         return 1
@@ -58,14 +58,17 @@ def verify_run(name: str) -> int:
     return 0
 
 
-def _verify(result: Report | Survey | Comparison, artifacts: Artifacts) -> VerifyResult:
+def _verify(result: Report | Survey | Comparison, artifacts: Artifacts, journal: Path) -> VerifyResult:
     if isinstance(result, Survey):
         from tools.detectors import detect
 
         return verify_survey(result, artifacts, detect)
     if isinstance(result, Comparison):
         return verify_comparison(result, artifacts)
-    return verify_report(result, artifacts)
+    from perfcrew.llm.accounts import verify_usage
+
+    verified = verify_report(result, artifacts)
+    return verified.model_copy(update={"figures": verified.figures + verify_usage(result, journal)})
 
 
 def show_report(name: str, form: str) -> int:

@@ -1,13 +1,18 @@
 """Anthropic's Messages wire."""
 
-import time
+from collections.abc import Iterable
 from typing import Any
 
 import anthropic as sdk
 
+from perfcrew.llm.abilities import Abilities
 from perfcrew.llm.base import Block, Opaque, Reply, Request, Stop, Text, ToolCall, ToolResult, ToolSpec, Usage
-from perfcrew.llm.blocks import Turn, read_arguments, settle, turns
-from perfcrew.llm.faults import odd_body, read_body, refused, unreachable
+from perfcrew.llm.blocks import Turn, read_arguments, settle, singly
+from perfcrew.llm.connection import Connection, Fold
+from perfcrew.llm.faults import odd_body
+from perfcrew.llm.messages_stream import MessagesFold
+from perfcrew.llm.tape import Tape
+from perfcrew.llm.wire import Wire
 
 PROVIDER = "anthropic"
 BASE_URL = "https://api.anthropic.com"
@@ -22,53 +27,47 @@ STOPS: dict[str, Stop] = {
 }
 
 
-class Anthropic:
+class Anthropic(Wire):
     """Answers requests for `anthropic/NAME` models.
 
     Args:
         api_key: the key; any text for servers that want none.
         base_url: the service, or a compatible one.
-        timeout: seconds for one whole answer. Answers come in one piece, so it has to cover long thinking.
+        timeout: seconds for one whole answer; it has to cover long thinking.
+        stream: take every answer in pieces.
+        abilities: what is believed of the server.
     """
 
-    def __init__(self, api_key: str, base_url: str = BASE_URL, timeout: float = 900.0) -> None:
-        self._secret = api_key
-        self._url = base_url
-        self._timeout = sdk.Timeout(timeout, connect=10.0)
-        self._client = sdk.AsyncAnthropic(api_key=api_key, base_url=base_url, timeout=self._timeout, max_retries=0)
+    path = "/v1/messages"
+    conversation = "messages"
 
-    async def complete(self, request: Request) -> Reply:
-        """Answer a request.
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = BASE_URL,
+        timeout: float = 900.0,
+        *,
+        stream: bool = False,
+        abilities: Abilities | None = None,
+    ) -> None:
+        limits = sdk.Timeout(timeout, connect=10.0)
+        client = sdk.AsyncAnthropic(api_key=api_key, base_url=base_url, timeout=limits, max_retries=0)
+        connection = Connection(
+            PROVIDER, sdk, client, url=base_url, secret=api_key, timeout=timeout, id_header="request-id"
+        )
+        super().__init__(connection, abilities or Abilities(), stream=stream)
 
-        Raises:
-            LLMError: the service refused, could not be reached, or sent something that is not an answer.
-        """
-        started = time.perf_counter()
-        try:
-            raw = await self._client.messages.with_raw_response.create(
-                model=bare_name(request.model),
-                max_tokens=request.max_tokens,
-                messages=[],
-                # The SDK's walk over typed messages grows with the history; what it would send is known here.
-                extra_body=payload(request),
-                # An explicit time limit also lifts the SDK's refusal of long answers in one piece.
-                timeout=self._timeout,
-            )
-        except sdk.APIStatusError as error:
-            headers = error.response.headers
-            raise refused(
-                PROVIDER, error.status_code, headers, error.body, request_id=error.request_id, secret=self._secret
-            ) from error
-        except sdk.APIConnectionError as error:
-            late = isinstance(error, sdk.APITimeoutError)
-            raise unreachable(PROVIDER, error, url=self._url, timeout=late, secret=self._secret) from error
-        request_id = raw.headers.get("request-id")
-        body = read_body(PROVIDER, raw.http_response.content, request_id)
-        return read(body, request, request_id, time.perf_counter() - started)
+    def payload(self, request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
+        """The body of a request."""
+        return payload(request, abilities, tape)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.close()
+    def fold(self) -> Fold:
+        """What puts one stream together."""
+        return MessagesFold()
+
+    def read(self, body: dict[str, Any], request: Request, request_id: str | None, seconds: float) -> Reply:
+        """The reply in a body."""
+        return read(body, request, request_id, seconds)
 
 
 def bare_name(model: str) -> str:
@@ -76,20 +75,47 @@ def bare_name(model: str) -> str:
     return model.partition("/")[2] or model
 
 
-def payload(request: Request) -> dict[str, Any]:
-    """The body of a request, but for model and token limit.
+def payload(request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
+    """The body of a request.
 
-    The one cache mark on top moves with the end of the conversation, so each turn reads what the last one wrote.
+    Four cache marks, as many as there may be: on the tools and the system prompt, which conversations of one role
+    share; and on the last two turns of ours, so that each turn reads what the last one wrote even when it adds more
+    blocks than the service looks back over.
     """
+
+    def translate(said: Iterable[Turn]) -> list[dict[str, Any]]:
+        return [_message(turn) for turn in (said if abilities.parallel else singly(said))]
+
+    def offer(tool: ToolSpec) -> dict[str, Any]:
+        return _tool(tool, strict=abilities.strict and tool.name == request.answer)
+
     body: dict[str, Any] = {
-        "messages": [_message(turn) for turn in turns(request.messages)],
-        "cache_control": {"type": "ephemeral"},
+        "model": bare_name(request.model),
+        "max_tokens": request.max_tokens,
+        "messages": tape.items(request.messages, translate, abilities.parallel),
     }
     if request.system.strip():
-        body["system"] = request.system
+        body["system"] = [{"type": "text", "text": request.system}]
     if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
+        body["tools"] = tape.tools(request.tools, offer, (abilities.strict, request.answer))
+        if not abilities.parallel and abilities.parallel_switch:
+            body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
+    if abilities.thinking:
+        body["thinking"] = {"type": "adaptive"}
+    if abilities.cache_marks:
+        _mark(body)
     return body
+
+
+def _mark(body: dict[str, Any]) -> None:
+    said = body["messages"]
+    ours = [number for number, message in enumerate(said) if message["role"] == "user"]
+    for number in ours[-2:]:
+        # Copies: what the tape gives is sent again without marks.
+        said[number] = {**said[number], "content": list(said[number]["content"])}
+    for blocks in (body.get("tools"), body.get("system"), *(said[number]["content"] for number in ours[-2:])):
+        if blocks:
+            blocks[-1] = {**blocks[-1], "cache_control": {"type": "ephemeral"}}
 
 
 def read(body: dict[str, Any], request: Request, request_id: str | None, seconds: float) -> Reply:
@@ -106,7 +132,7 @@ def read(body: dict[str, Any], request: Request, request_id: str | None, seconds
     explanation = (body.get("stop_details") or {}).get("explanation")
     if stop == "refusal" and explanation and not any(isinstance(block, Text) for block in blocks):
         blocks.append(Text(text=str(explanation)))
-    settled, stop = settle(blocks, stop)
+    settled, stop = settle(blocks, stop, request.tools)
     return Reply(
         model=request.model,
         blocks=settled,
@@ -158,5 +184,8 @@ def _sent(block: Block) -> dict[str, Any] | None:
     return block.data if block.provider == PROVIDER else None
 
 
-def _tool(tool: ToolSpec) -> dict[str, Any]:
-    return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
+    # The service compiles a grammar of each strict tool and bounds their number: only the answer is worth one.
+    tight = tool.closed_parameters if strict else None
+    plain = {"name": tool.name, "description": tool.description, "input_schema": tight or tool.parameters}
+    return {**plain, "strict": True} if tight else plain

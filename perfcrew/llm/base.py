@@ -1,9 +1,11 @@
 """The protocol between the crew and any model: one request, one reply, no provider's types."""
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
+from perfcrew.llm.strict import tighten
 from perfcrew.records.base import Record
 
 Stop = Literal["end", "tool", "max_tokens", "refusal", "pause", "context_window", "incomplete"]
@@ -63,6 +65,16 @@ class ToolSpec(Record):
     parameters: dict[str, Any]
     """JSON Schema of the arguments, an object."""
 
+    @cached_property
+    def strict_parameters(self) -> dict[str, Any] | None:
+        """The schema as OpenAI can hold a model to it; None where it has no such form."""
+        return tighten(self.parameters, all_required=True)
+
+    @cached_property
+    def closed_parameters(self) -> dict[str, Any] | None:
+        """The schema as Anthropic can hold a model to it; None where it has no such form."""
+        return tighten(self.parameters, all_required=False)
+
 
 class Request(Record):
     """What is asked of a model. The conversation only ever grows at its end."""
@@ -73,6 +85,8 @@ class Request(Record):
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     max_tokens: int = 8192
+    answer: str = ""
+    """Name of the tool whose arguments are the typed answer: services that can are held to its schema."""
 
 
 class Usage(Record):
@@ -105,11 +119,23 @@ class Reply(Record):
         return tuple(block for block in self.blocks if isinstance(block, ToolCall))
 
 
+class Listener(Protocol):
+    """Hears an answer's text while it comes, for a screen; what counts is the reply in the end."""
+
+    def heard(self, text: str) -> None:
+        """Another piece of the text came."""
+        ...
+
+    def start_over(self) -> None:
+        """The answer broke off and is asked for again: what was heard of it so far does not count."""
+        ...
+
+
 class LLM(Protocol):
     """Anything that answers a request."""
 
-    async def complete(self, request: Request) -> Reply:
-        """Answer a request.
+    async def complete(self, request: Request, listener: Listener | None = None) -> Reply:
+        """Answer a request; with a listener the text is heard as it comes, where the service streams.
 
         Raises:
             LLMError: the service failed; `retryable` says whether trying again can help.

@@ -1,10 +1,12 @@
 """What the wires share: a conversation made fit to be sent, and a model's blocks made safe to act on."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from perfcrew.llm.base import Block, Message, Opaque, Stop, Text, ToolCall, ToolResult
+from perfcrew.llm.base import Block, Message, Opaque, Stop, Text, ToolCall, ToolResult, ToolSpec
+from perfcrew.llm.strict import relax
 
 CUT_SHORT: frozenset[Stop] = frozenset({"max_tokens", "context_window", "refusal", "incomplete"})
 NEVER_RUN = "This call was not run."
@@ -33,13 +35,15 @@ def read_arguments(raw: Any) -> tuple[dict[str, Any], str | None]:
     return (value, None) if isinstance(value, dict) else ({}, raw)
 
 
-def settle(blocks: Sequence[Block], stop: Stop) -> tuple[tuple[Block, ...], Stop]:
+def settle(blocks: Sequence[Block], stop: Stop, tools: Iterable[ToolSpec] = ()) -> tuple[tuple[Block, ...], Stop]:
     """Blocks and stop reason of a reply that agree with each other.
 
     A reply that was cut short may end in half a call whose arguments happen to parse: it is marked malformed, so that
-    nothing downstream can run it. Some servers say `stop` although they call tools, and the other way round.
+    nothing downstream can run it. Some servers say `stop` although they call tools, and the other way round. Optional
+    arguments that came as null, as strict schemas want them, are left out.
     """
-    settled = list(blocks)
+    schemas = {tool.name: tool.parameters for tool in tools}
+    settled = [_relaxed(block, schemas) for block in blocks]
     if stop in CUT_SHORT and settled and isinstance(settled[-1], ToolCall):
         last = settled[-1]
         if last.malformed is None:
@@ -50,6 +54,12 @@ def settle(blocks: Sequence[Block], stop: Stop) -> tuple[tuple[Block, ...], Stop
     elif stop == "tool" and not calls:
         stop = "end"
     return tuple(settled), stop
+
+
+def _relaxed(block: Block, schemas: Mapping[str, dict[str, Any]]) -> Block:
+    if not isinstance(block, ToolCall) or block.name not in schemas:
+        return block
+    return block.model_copy(update={"arguments": relax(block.arguments, schemas[block.name])})
 
 
 def compact(value: Any) -> str:
@@ -79,6 +89,25 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
             turn.blocks[:] = _answered(asked, turn.blocks)
         asked = turn.blocks
     return merged
+
+
+def singly(said: Iterable[Turn]) -> Iterator[Turn]:
+    """The conversation as servers know it that take one call a turn: each call followed by its own result."""
+    calls: list[ToolCall] = []
+    for turn in said:
+        if turn.role == "assistant":
+            calls = [block for block in turn.blocks if isinstance(block, ToolCall)]
+            first = [block for block in turn.blocks if not isinstance(block, ToolCall) or block is calls[0]]
+            yield Turn("assistant", first)
+            continue
+        results = {block.call: block for block in turn.blocks if isinstance(block, ToolResult)}
+        for call, following in pairwise(calls):
+            yield Turn("user", [results.pop(call.id)])
+            yield Turn("assistant", [following])
+        yield Turn(
+            "user", [block for block in turn.blocks if not isinstance(block, ToolResult) or block.call in results]
+        )
+        calls = []
 
 
 def _encodable(block: Block) -> Block:

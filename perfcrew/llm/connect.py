@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from perfcrew.errors import UserError
 from perfcrew.llm.base import LLM
+from perfcrew.llm.models import LISTED, Catalogue
 
 WIRES = ("anthropic", "openai", "openai-chat")
 FAMILIES = {"claude": "anthropic", "gpt": "openai"}
@@ -37,7 +38,11 @@ def connect(
     anthropic_base_url: str | None = None,
     openai_api_key: Secret = None,
     openai_base_url: str | None = None,
+    openai_chat_api_key: Secret = None,
+    openai_chat_base_url: str | None = None,
     timeout: float = 900.0,
+    stream: bool = False,
+    catalogue: Catalogue = LISTED,
 ) -> LLM:
     """An adapter that answers requests for a model.
 
@@ -47,27 +52,38 @@ def connect(
         anthropic_base_url: another address that speaks Messages.
         openai_api_key: needed for both `openai` wires unless their base URL is on this machine.
         openai_base_url: another address that speaks OpenAI's wires; `/v1` is added where no path is given.
+        openai_chat_api_key: for the server at `openai_chat_base_url`; no other key is ever sent there.
+        openai_chat_base_url: where `openai-chat` models are, when not where `openai` models are.
         timeout: seconds for one whole answer.
+        stream: take every answer in pieces, also when nobody listens.
+        catalogue: what is known of models.
 
     Raises:
         UserError: the name has no provider, a key is missing, or a base URL isn't one.
     """
-    wire = full_name(model).partition("/")[0]
+    model = full_name(model)
+    wire = model.partition("/")[0]
     if wire == "anthropic":
         url = _checked("ANTHROPIC_BASE_URL", anthropic_base_url)
         key = _key("ANTHROPIC_API_KEY", anthropic_api_key, url, model)
-        from perfcrew.llm import anthropic
+        from perfcrew.llm import abilities, anthropic
 
+        able = abilities.Abilities.of(catalogue.find(model))
         # The SDK adds /v1 itself, and people copy addresses with it.
-        return anthropic.Anthropic(key, url.removesuffix("/v1") if url else anthropic.BASE_URL, timeout)
-    url = _checked("OPENAI_BASE_URL", openai_base_url)
-    key = _key("OPENAI_API_KEY", openai_api_key, url, model)
+        address = url.removesuffix("/v1") if url else anthropic.BASE_URL
+        return anthropic.Anthropic(key, address, timeout, stream=stream, abilities=able)
+    service, given, place = "OPENAI", openai_api_key, openai_base_url
+    if wire == "openai-chat" and openai_chat_base_url:
+        service, given, place = "OPENAI_CHAT", openai_chat_api_key, openai_chat_base_url
+    url = _checked(f"{service}_BASE_URL", place)
+    key = _key(f"{service}_API_KEY", given, url, model)
     if url and not urlsplit(url).path:
         url += "/v1"
-    from perfcrew.llm import openai, openai_chat, openai_responses
+    from perfcrew.llm import abilities, openai, openai_chat, openai_responses
 
+    able = abilities.Abilities.of(catalogue.find(model))
     adapter = openai_responses.OpenAIResponses if wire == "openai" else openai_chat.OpenAIChat
-    return adapter(key, url or openai.BASE_URL, timeout)
+    return adapter(key, url or openai.BASE_URL, timeout, stream=stream, abilities=able)
 
 
 def _checked(variable: str, url: str | None) -> str | None:

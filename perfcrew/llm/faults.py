@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from perfcrew.errors import LLMError
+from perfcrew.errors import ContextOverflow, LLMError
 
 MAX_DETAIL = 240
 """Characters of a service's own words that go into an error."""
+TOO_LONG = frozenset({400, 413, 422, 500})
+"""Statuses of requests that a service finds too long. Some compatible servers only have a 500 for it."""
 RETRYABLE = frozenset({408, 409, 425, 429})
 _SPENT = re.compile(r"spend_limit|insufficient_quota|billing|credit_balance|quota_exceeded")
+_BLAMED = re.compile(r"invalid|authentication|permission|not_found|too_large|context_length")
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|prompt is too long|input is too long|maximum context length"
+    r"|exceeds?\b.{0,40}\bcontext\b|context (window|length|size)\b.{0,60}\bexceed|too many (input )?tokens",
+    re.IGNORECASE,
+)
 _KEY = re.compile(r"\b(?:sk|key|pk)-[\w*.-]{6,}")
 
 
@@ -44,20 +52,39 @@ def refused(
         retryable = False
     retryable = {"true": True, "false": False}.get(headers.get("x-should-retry", ""), retryable)
     what = " ".join(part for part in (f"{provider}: HTTP {status}", code, one_line(words, secret)) if part)
-    return LLMError(
+    kind = ContextOverflow if status in TOO_LONG and _TOO_LONG.search(f"{code} {words}") else LLMError
+    return kind(
         what + (f" (request {request_id})" if request_id else ""),
-        retryable=retryable,
+        retryable=retryable and kind is LLMError,
         retry_after=retry_after(headers),
         request_id=request_id,
     )
 
 
-def unreachable(provider: str, error: BaseException, *, url: str, timeout: bool, secret: str | None = None) -> LLMError:
-    """The error for a call without an answer: no connection, a broken one, or none in time. Always retryable."""
+def unreachable(
+    provider: str,
+    error: BaseException,
+    *,
+    url: str,
+    timeout: bool,
+    request_id: str | None = None,
+    secret: str | None = None,
+) -> LLMError:
+    """The error for a call without a whole answer: no connection, a broken one, or none in time. Always retryable."""
     cause = error.__cause__ or error
     kind = "timed out" if timeout else "broke off or was never made"
     words = one_line(f"{type(cause).__name__} {cause}", secret)
-    return LLMError(f"{provider}: the connection to {url} {kind} ({words})", retryable=True)
+    told = f"{provider}: the connection to {url} {kind} ({words})" + (f" (request {request_id})" if request_id else "")
+    return LLMError(told, retryable=True, request_id=request_id)
+
+
+def broken_off(provider: str, event: Mapping[str, Any], request_id: str | None, secret: str | None = None) -> LLMError:
+    """The error for an error event inside a stream; retryable unless the service blames the request or the account."""
+    words, code = _detail(event)
+    permanent = bool(_SPENT.search(code) or _BLAMED.search(code))
+    what = " ".join(part for part in (f"{provider}: the stream ended with an error:", code, one_line(words, secret)))
+    what = what.rstrip() + (f" (request {request_id})" if request_id else "")
+    return LLMError(what, retryable=not permanent, request_id=request_id)
 
 
 def odd_body(provider: str, why: str, request_id: str | None = None) -> LLMError:

@@ -2,91 +2,30 @@
 
 A run *is* its journal. Resume replays the journal's prefix and goes on live; an eval replays a whole journal; an audit
 reads it. Entries are ordered within a *lane* (round, phase, agent, attempt), so that parallel branches can't swap.
-JSON Lines, one file a run: a torn last line is recognised and dropped, and any editor can read it.
+JSON Lines, one file a run: a torn last line is recognised and dropped, any editor can read it, and an entry costs one
+write and one fsync, where a database would pay for its own journal as well. Secrets are taken out before a line is
+written, and what is used is what was written, so that a resumed run sees what the first one saw.
 """
 
-import hashlib
-import json
 import os
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
-from pydantic_core import to_jsonable_python
+from pydantic import TypeAdapter
 
-from perfcrew.errors import ReplayMiss
+from perfcrew.errors import PerfcrewError, ReplayDrift, ReplayMiss
+from perfcrew.llm.asked import Conversation, Question, Spelt, differing
 from perfcrew.llm.base import Reply, Request
-from perfcrew.records.base import Record
+from perfcrew.llm.entries import TEXT, Entry, Kind, digest, read_line, to_plain, whole_part, write_line
+from perfcrew.llm.recording import Recording, calls_of, list_drift
+from perfcrew.redaction import OPEN, Redactor
 
 R = TypeVar("R")
-Kind = Literal["run", "reply", "effect"]
-
-
-class Entry(Record):
-    """One line of the journal."""
-
-    kind: Kind
-    lane: str
-    key: str
-    digest: str = ""
-    """SHA-256 of what was asked: a request's components or an effect's arguments."""
-    value: Any = None
-    seconds: float | None = None
-    """How long it took to get; for audits, never read back."""
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON value or record, in canonical form; 16 hexadecimal digits are enough inside one run."""
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it; infinities stay what they are, where pydantic's own way makes null of them."""
-    return to_jsonable_python(value, inf_nan_mode="constants")
-
-
-def _line(entry: Entry) -> bytes:
-    # The standard library's JSON also carries torn Unicode, which file contents may hold.
-    return json.dumps(_plain(entry.model_dump()), separators=(",", ":")).encode() + b"\n"
-
-
-def _read(line: bytes) -> Entry:
-    return Entry.model_validate(json.loads(line))
-
-
-def read_entries(path: Path) -> Iterator[Entry]:
-    """All whole entries of a journal file; a torn last line is dropped."""
-    with path.open("rb") as lines:
-        for line in lines:
-            if not line.endswith(b"\n"):
-                return
-            yield _read(line)
-
-
-class Recording:
-    """A finished journal that stands in for the model and, when `frozen`, for the tools as well."""
-
-    def __init__(self, path: Path, *, frozen: bool) -> None:
-        self.path = path
-        self.frozen = frozen
-        self.entries = {(entry.kind, entry.lane, entry.key): entry for entry in read_entries(path)}
-
-    def find(self, kind: Kind, lane: str, key: str) -> Entry | None:
-        """The entry at a place, if the recording has it."""
-        return self.entries.get((kind, lane, key))
-
-    def value(self, key: str) -> Any:
-        """A fact about the recorded run, such as its `base` commit; None if it was not noted."""
-        entry = self.entries.get(("run", "", key))
-        return entry.value if entry else None
-
-    @property
-    def label(self) -> str:
-        """Who gave the recorded replies."""
-        return str(self.value("label") or "unknown")
+STANDS_FOR = "answered by:"
+"""Begins the key of an entry that says which recorded lane answers one of today's."""
 
 
 class Journal:
@@ -94,40 +33,67 @@ class Journal:
 
     Args:
         path: this run's own journal; what it holds already is never asked again.
-        source: a recording that answers in place of the model (and of the tools when frozen).
+        source: a recording that answers in place of the model, of the tools, or of both.
+        redactor: takes secrets out of what is written and used.
     """
 
-    def __init__(self, path: Path, source: Recording | None = None) -> None:
+    def __init__(self, path: Path, source: Recording | None = None, redactor: Redactor = OPEN) -> None:
         self.path = path
         self.source = source
-        self.drift: dict[str, str] = {}
-        """Lane and turn to the parts of a replayed request that differ from the recorded one."""
-        self._known: dict[tuple[str, str, str], Entry] = {}
+        self.redactor = redactor
+        self._known: dict[tuple[Kind, str, str], Entry] = {}
+        self._conversations: dict[str, Conversation] = defaultdict(Conversation)
         self._file = self._open()
+        self._bound: dict[str, str] = {
+            key.removeprefix(STANDS_FOR): entry.value
+            for (kind, _, key), entry in self._known.items()
+            if kind == "run" and key.startswith(STANDS_FOR)
+        }
+        # Told against the recording also for what an earlier process of this run asked.
+        self.drift: dict[str, str] = list_drift(self._known, source, self._in_source) if source else {}
+        """Lane and turn to the parts of a request that differ from the recorded one."""
 
     def _open(self) -> IO[bytes]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        end = 0
-        if self.path.exists():
-            content = self.path.read_bytes()
-            end = content.rfind(b"\n") + 1
-            for line in content[:end].splitlines():
-                entry = _read(line)
-                self._known[entry.kind, entry.lane, entry.key] = entry
-        file = self.path.open("r+b" if self.path.exists() else "w+b")
-        file.truncate(end)
-        file.seek(end)
+        new = not self.path.exists()
+        # For appending only: nothing that is written can be written over.
+        file = self.path.open("a+b", buffering=0)
+        file.seek(0)
+        content = file.read() or b""
+        whole = whole_part(content)
+        for line in whole.splitlines():
+            entry = read_line(line)
+            self._known[entry.place] = entry
+        if len(whole) < len(content):
+            file.truncate(len(whole))
+        if new:
+            _sync_folder(self.path.parent)
         return file
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Lanes that are called differently today to the recorded ones that answer them."""
+        return {lane: other for lane, other in self._bound.items() if lane != other}
 
     def close(self) -> None:
         """Close the file. Nothing is lost without it: each entry is on disk before its effect is used."""
         self._file.close()
 
-    def _append(self, entry: Entry) -> None:
-        self._file.write(_line(entry))
-        self._file.flush()
+    def _append(self, *entries: Entry) -> tuple[Entry, ...]:
+        """Write entries in one go and give them as they were written, without secrets."""
+        written, lines = [], []
+        for entry in entries:
+            line = write_line(entry)
+            redacted = self.redactor.content(line)
+            lines.append(redacted)
+            written.append(entry if redacted is line else read_line(redacted))
+        content = memoryview(b"".join(lines))
+        while content:
+            content = content[self._file.write(content) or 0 :]
         os.fsync(self._file.fileno())
-        self._known[entry.kind, entry.lane, entry.key] = entry
+        for entry in written:
+            self._known[entry.place] = entry
+        return tuple(written)
 
     def has(self, lane: str, key: str, kind: Kind = "effect") -> bool:
         """Whether this run has done something already."""
@@ -154,24 +120,70 @@ class Journal:
 
         Raises:
             ReplayMiss: a recording stands in for the model and has no reply at this place.
+            ReplayDrift: a strict recording was asked something else here.
         """
-        key, asked = f"turn-{turn}", self._components(request)
+        key, question = f"turn-{turn}", self._conversations[lane].ask(request)
         known = self._known.get(("reply", lane, key))
-        # Even on resume the drift is told against the recording: this run's own entries hold what was asked here.
-        recorded = self.source.find("reply", lane, key) if self.source is not None else None
-        if known is None and self.source is not None:
-            if recorded is None:
-                raise ReplayMiss(f"the recording has no reply for {lane}, {key}")
-            known = Entry(kind="reply", lane=lane, key=key, digest=asked, value=recorded.value)
-            self._append(known)
+        recorded = self._recorded(lane, key, turn, request) if self.source else None
+        compared = recorded or known
+        if compared is not None:
+            self._tell_drift(compared, question, request, f"{lane} {key}")
         if known is not None:
-            compared = recorded or known
-            if compared.digest != asked:
-                self.drift[f"{lane} {key}"] = _differing(compared.digest, asked)
+            if known.digest != question.digest:
+                self._conversations[lane].begin_again()
             return Reply.model_validate(known.value)
-        reply = await ask()
-        self._append(Entry(kind="reply", lane=lane, key=key, digest=asked, value=reply.model_dump(mode="json")))
-        return reply
+        if self.source is not None and self.source.replies:
+            if recorded is None:
+                raise self._missing(f"the recording has no reply for {lane}, {key}")
+            value = recorded.value
+        else:
+            value = (await self._hidden(ask)).model_dump(mode="json")
+        return self._keep(lane, key, question, value)
+
+    def _missing(self, why: str) -> PerfcrewError:
+        # A tolerant replay goes on without what that conversation would have given; a strict one ends.
+        return ReplayDrift(f"strict replay: {why}") if self.source and self.source.strict else ReplayMiss(why)
+
+    def _keep(self, lane: str, key: str, question: Question, value: Any) -> Reply:
+        asked = question.asked
+        texts = [(asked.system, question.system), (asked.tools, question.tools)]
+        new = [
+            Entry(kind="run", lane="", key=f"{TEXT}{name}", value=text)
+            for name, text in texts
+            if ("run", "", f"{TEXT}{name}") not in self._known
+        ]
+        entry = Entry(kind="reply", lane=lane, key=key, digest=question.digest, value=value, asked=asked)
+        return Reply.model_validate(self._append(*new, entry)[-1].value)
+
+    def _in_source(self, lane: str) -> str:
+        return self._bound.get(lane, lane)
+
+    def _recorded(self, lane: str, key: str, turn: int, request: Request) -> Entry | None:
+        source = self.source
+        assert source is not None
+        other = self.recorded_lane(lane)
+        if other != lane and source.calls(other, turn) != calls_of(request):
+            return None
+        return source.find("reply", other, key)
+
+    def recorded_lane(self, lane: str) -> str:
+        """The recording's name for a conversation of this run; chosen when it is first needed, and then for good."""
+        if self.source is None or lane in self._bound:
+            return self._in_source(lane)
+        other = self.source.stands_for(lane, self._bound)
+        self._bound[lane] = other
+        if other != lane:
+            self.note(f"{STANDS_FOR}{lane}", other)
+        return other
+
+    def _tell_drift(self, compared: Entry, question: Question, request: Request, where: str) -> None:
+        parts = differing(compared.digest, question.digest)
+        if not parts:
+            return
+        if self.source is not None and self.source.strict and self.source.replies:
+            messages = tuple(message.model_dump(mode="json") for message in request.messages)
+            raise self.source.refuse(compared, Spelt(question.system, question.tools, messages), parts, where)
+        self.drift[where] = ", ".join(parts)
 
     async def effect(
         self,
@@ -198,31 +210,34 @@ class Journal:
         known = self._known.get(("effect", lane, key))
         frozen = self.source is not None and self.source.frozen
         if known is None and frozen and self.source is not None:
-            known = self.source.find("effect", lane, key)
+            known = self.source.find("effect", self.recorded_lane(lane), key)
             if known is None:
                 raise ReplayMiss(f"the recording has no result for {lane}, {key}")
-            self._append(known)
+            self._append(known.model_copy(update={"lane": lane}))
         if known is None or (reapply and not frozen):
             began = time.monotonic()
-            result = await run()
+            result = await self._hidden(run)
             if known is None:
                 took = round(time.monotonic() - began, 3)
-                value = _plain(adapter.dump_python(result))
-                self._append(Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value, seconds=took))
-                return result
+                value = to_plain(adapter.dump_python(result))
+                entry = Entry(kind="effect", lane=lane, key=key, digest=digest(asked), value=value, seconds=took)
+                (written,) = self._append(entry)
+                return result if written is entry else adapter.validate_python(written.value)
         return adapter.validate_python(known.value)
 
-    @staticmethod
-    def _components(request: Request) -> str:
-        parts = {
-            "system": request.system,
-            "tools": [tool.model_dump(mode="json") for tool in request.tools],
-            "history": [message.model_dump(mode="json") for message in request.messages],
-        }
-        return " ".join(f"{name}={digest(part)}" for name, part in parts.items())
+    async def _hidden(self, run: Callable[[], Awaitable[R]]) -> R:
+        """What something gives; should it fail, its words without secrets."""
+        try:
+            return await run()
+        except PerfcrewError as error:
+            error.args = tuple(self.redactor.text(part) if isinstance(part, str) else part for part in error.args)
+            raise
 
 
-def _differing(recorded: str, asked: str) -> str:
-    old = dict(part.split("=", 1) for part in recorded.split() if "=" in part)
-    new = dict(part.split("=", 1) for part in asked.split() if "=" in part)
-    return ", ".join(name for name in new if old.get(name) != new[name]) or "unreadable digest"
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name durable as well."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

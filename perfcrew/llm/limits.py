@@ -14,7 +14,7 @@ from tenacity import (
 )
 
 from perfcrew.errors import BudgetExhausted, LLMError, ServiceDown
-from perfcrew.llm.base import LLM, Reply, Request
+from perfcrew.llm.base import LLM, Listener, Reply, Request
 from perfcrew.llm.budget import Budget
 from perfcrew.records.events import Event
 
@@ -61,7 +61,7 @@ class Limited:
         self._watch = watch
         self._sleep = sleep
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, listener: Listener | None = None) -> Reply:
         """Answer a request.
 
         Raises:
@@ -76,12 +76,12 @@ class Limited:
             retry=retry_if_exception(lambda error: isinstance(error, LLMError) and error.retryable),
             stop=lambda state: _told_to_go(state) or enough(state),
             wait=_wait,
-            before_sleep=lambda state: self._tell(request, state),
+            before_sleep=lambda state: self._tell(request, state, listener),
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            return await retrying(self._ask, request)
+            return await retrying(self._ask, request, listener)
         except LLMError as error:
             if not error.retryable:
                 raise
@@ -91,11 +91,13 @@ class Limited:
                 f"{told}; the last failure: {error}", retry_after=error.retry_after, request_id=error.request_id
             ) from error
 
-    async def _ask(self, request: Request) -> Reply:
+    async def _ask(self, request: Request, listener: Listener | None) -> Reply:
         async with self._slots:
-            return await self._llm.complete(request)
+            return await (self._llm.complete(request, listener) if listener else self._llm.complete(request))
 
-    def _tell(self, request: Request, state: RetryCallState) -> None:
+    def _tell(self, request: Request, state: RetryCallState, listener: Listener | None) -> None:
+        if listener is not None:
+            listener.start_over()
         if self._watch is None or state.outcome is None:
             return
         wait = state.upcoming_sleep

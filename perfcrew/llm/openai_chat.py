@@ -1,13 +1,17 @@
 """OpenAI's Chat Completions wire, which vLLM, Ollama, LM Studio and others speak."""
 
-import time
+from collections.abc import Iterable
 from typing import Any
 
-from perfcrew.errors import LLMError
+from perfcrew.llm.abilities import LIMITS, Abilities
 from perfcrew.llm.base import Block, Reply, Request, Stop, Text, ToolCall, ToolResult, ToolSpec, Usage
-from perfcrew.llm.blocks import Turn, compact, read_arguments, settle, turns
+from perfcrew.llm.blocks import Turn, compact, read_arguments, settle, singly
+from perfcrew.llm.chat_stream import ChatFold
+from perfcrew.llm.connection import Fold
 from perfcrew.llm.faults import odd_body
-from perfcrew.llm.openai import BASE_URL, PROVIDER, Connection, bare_name
+from perfcrew.llm.openai import BASE_URL, PROVIDER, bare_name, is_openai, open_connection
+from perfcrew.llm.tape import Tape
+from perfcrew.llm.wire import Wire
 
 STOPS: dict[str, Stop] = {
     "stop": "end",
@@ -18,54 +22,68 @@ STOPS: dict[str, Stop] = {
 }
 
 
-class OpenAIChat:
+class OpenAIChat(Wire):
     """Answers requests for `openai-chat/NAME` models.
 
     Args:
         api_key: the key; any text for servers that want none.
         base_url: the service, up to and including `/v1`.
         timeout: seconds for one whole answer.
+        stream: take every answer in pieces.
+        abilities: what is believed of the server.
     """
 
-    def __init__(self, api_key: str, base_url: str = BASE_URL, timeout: float = 900.0) -> None:
-        self._connection = Connection(api_key, base_url, timeout)
-        # OpenAI refuses the old name on its newer models, and many compatible servers ignore the new one.
-        self._limit = "max_completion_tokens" if self._connection.is_openai else "max_tokens"
+    path = "/chat/completions"
+    conversation = "messages"
 
-    async def complete(self, request: Request) -> Reply:
-        """Answer a request.
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = BASE_URL,
+        timeout: float = 900.0,
+        *,
+        stream: bool = False,
+        abilities: Abilities | None = None,
+    ) -> None:
+        connection = open_connection(api_key, base_url, timeout)
+        super().__init__(connection, abilities or Abilities(), stream=stream)
+        if is_openai(connection):
+            self._abilities.limit = LIMITS[1]
 
-        Raises:
-            LLMError: the service refused, could not be reached, or sent something that is not an answer.
-        """
-        started = time.perf_counter()
-        try:
-            body, request_id = await self._post(request)
-        except LLMError as error:
-            if error.retryable or self._limit not in str(error):
-                raise
-            self._limit = {"max_tokens": "max_completion_tokens"}.get(self._limit, "max_tokens")
-            body, request_id = await self._post(request)
-        return read(body, request, request_id, time.perf_counter() - started)
+    def payload(self, request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
+        """The body of a request."""
+        return payload(request, abilities, tape)
 
-    async def _post(self, request: Request) -> tuple[dict[str, Any], str | None]:
-        body = {**payload(request), self._limit: request.max_tokens}
-        create = self._connection.client.chat.completions.with_raw_response.create
-        return await self._connection.send(lambda: create(model=bare_name(request.model), messages=[], extra_body=body))
+    def streamed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body that asks for the same answer in pieces, with a count of tokens at their end."""
+        counted = {"stream_options": {"include_usage": True}} if self._abilities.stream_usage else {}
+        return {**super().streamed(body), **counted}
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._connection.aclose()
+    def fold(self) -> Fold:
+        """What puts one stream together."""
+        return ChatFold()
+
+    def read(self, body: dict[str, Any], request: Request, request_id: str | None, seconds: float) -> Reply:
+        """The reply in a body."""
+        return read(body, request, request_id, seconds)
 
 
-def payload(request: Request) -> dict[str, Any]:
-    """The body of a request, but for model and token limit."""
-    messages = [{"role": "system", "content": request.system}] if request.system.strip() else []
+def payload(request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
+    """The body of a request."""
+
+    def translate(said: Iterable[Turn]) -> list[dict[str, Any]]:
+        return [message for turn in (said if abilities.parallel else singly(said)) for message in _messages(turn)]
+
+    system = [{"role": "system", "content": request.system}] if request.system.strip() else []
     body: dict[str, Any] = {
-        "messages": messages + [message for turn in turns(request.messages) for message in _messages(turn)]
+        "model": bare_name(request.model),
+        abilities.limit: request.max_tokens,
+        "messages": [*system, *tape.items(request.messages, translate, abilities.parallel)],
     }
     if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
+        body["tools"] = tape.tools(request.tools, lambda tool: _tool(tool, strict=abilities.strict), abilities.strict)
+        if not abilities.parallel and abilities.parallel_switch:
+            body["parallel_tool_calls"] = False
     return body
 
 
@@ -87,7 +105,7 @@ def read(body: dict[str, Any], request: Request, request_id: str | None, seconds
         blocks.append(_call(call, f"call-{len(request.messages)}-{index}", request_id))
     if message.get("refusal") and stop == "end":
         stop = "refusal"
-    settled, stop = settle(blocks, stop)
+    settled, stop = settle(blocks, stop, request.tools)
     return Reply(
         model=request.model,
         blocks=settled,
@@ -135,6 +153,7 @@ def _sent(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": compact(call.arguments)}}
 
 
-def _tool(tool: ToolSpec) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
+def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
+    tight = tool.strict_parameters if strict else None
+    function = {"name": tool.name, "description": tool.description, "parameters": tight or tool.parameters}
+    return {"type": "function", "function": {**function, "strict": True} if tight else function}

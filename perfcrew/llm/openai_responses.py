@@ -1,72 +1,82 @@
 """OpenAI's Responses wire, stateless: nothing is kept on the server, reasoning travels encrypted."""
 
-import time
+from collections.abc import Iterable
 from typing import Any
 
 from perfcrew.errors import LLMError
+from perfcrew.llm.abilities import Abilities
 from perfcrew.llm.base import Block, Opaque, Reply, Request, Stop, Text, ToolCall, ToolResult, ToolSpec, Usage
-from perfcrew.llm.blocks import Turn, compact, read_arguments, settle, turns
+from perfcrew.llm.blocks import Turn, compact, read_arguments, settle, singly
+from perfcrew.llm.connection import Fold
 from perfcrew.llm.faults import odd_body
-from perfcrew.llm.openai import BASE_URL, PROVIDER, Connection, bare_name
+from perfcrew.llm.openai import BASE_URL, PROVIDER, bare_name, open_connection
+from perfcrew.llm.responses_stream import ResponsesFold
+from perfcrew.llm.tape import Tape
+from perfcrew.llm.wire import Wire
 
 ENCRYPTED = "reasoning.encrypted_content"
 _INCOMPLETE: dict[str, Stop] = {"max_output_tokens": "max_tokens", "content_filter": "refusal"}
 
 
-class OpenAIResponses:
+class OpenAIResponses(Wire):
     """Answers requests for `openai/NAME` models.
 
     Args:
         api_key: the key; any text for servers that want none.
         base_url: the service, up to and including `/v1`.
         timeout: seconds for one whole answer.
+        stream: take every answer in pieces.
+        abilities: what is believed of the server.
     """
 
-    def __init__(self, api_key: str, base_url: str = BASE_URL, timeout: float = 900.0) -> None:
-        self._connection = Connection(api_key, base_url, timeout)
-        self._encrypted = True
+    path = "/responses"
+    conversation = "input"
 
-    async def complete(self, request: Request) -> Reply:
-        """Answer a request.
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = BASE_URL,
+        timeout: float = 900.0,
+        *,
+        stream: bool = False,
+        abilities: Abilities | None = None,
+    ) -> None:
+        super().__init__(open_connection(api_key, base_url, timeout), abilities or Abilities(), stream=stream)
 
-        Raises:
-            LLMError: the service refused, could not be reached, or sent something that is not an answer.
-        """
-        started = time.perf_counter()
-        try:
-            body, request_id = await self._post(request)
-        except LLMError as error:
-            # Models that don't reason, and some compatible servers, refuse to encrypt what they haven't got.
-            if not self._encrypted or error.retryable or "encrypt" not in str(error).lower():
-                raise
-            self._encrypted = False
-            body, request_id = await self._post(request)
-        return read(body, request, request_id, time.perf_counter() - started)
+    def payload(self, request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
+        """The body of a request."""
+        return payload(request, abilities, tape)
 
-    async def _post(self, request: Request) -> tuple[dict[str, Any], str | None]:
-        body = payload(request)
-        if self._encrypted:
-            body["include"] = [ENCRYPTED]
-        create = self._connection.client.responses.with_raw_response.create
-        # Input given as an argument is walked through a large type union on each call: 52 ms at 50 turns.
-        return await self._connection.send(lambda: create(model=bare_name(request.model), extra_body=body))
+    def fold(self) -> Fold:
+        """What puts one stream together."""
+        return ResponsesFold()
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._connection.aclose()
+    def read(self, body: dict[str, Any], request: Request, request_id: str | None, seconds: float) -> Reply:
+        """The reply in a body."""
+        return read(body, request, request_id, seconds)
 
 
-def payload(request: Request) -> dict[str, Any]:
-    """The body of a request, but for the model."""
+def payload(request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
+    """The body of a request."""
+
+    def translate(said: Iterable[Turn]) -> list[dict[str, Any]]:
+        return [item for turn in (said if abilities.parallel else singly(said)) for item in _items(turn)]
+
     body: dict[str, Any] = {
-        "input": [item for turn in turns(request.messages) for item in _items(turn)],
+        "model": bare_name(request.model),
+        "input": tape.items(request.messages, translate, abilities.parallel),
         "store": False,
         "max_output_tokens": request.max_tokens,
     }
     if request.system.strip():
         body["instructions"] = request.system
     if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
+        body["tools"] = tape.tools(request.tools, lambda tool: _tool(tool, strict=abilities.strict), abilities.strict)
+        if not abilities.parallel and abilities.parallel_switch:
+            body["parallel_tool_calls"] = False
+    if abilities.encrypted:
+        # Models that don't reason, and some compatible servers, refuse to encrypt what they haven't got.
+        body["include"] = [ENCRYPTED]
     return body
 
 
@@ -90,7 +100,7 @@ def read(body: dict[str, Any], request: Request, request_id: str | None, seconds
         blocks.extend(_blocks(item, request_id))
     if stop == "end" and any(_refuses(item) for item in output):
         stop = "refusal"
-    settled, stop = settle(blocks, stop)
+    settled, stop = settle(blocks, stop, request.tools)
     return Reply(
         model=request.model,
         blocks=settled,
@@ -106,6 +116,7 @@ def _failed(error: Any, status: str, request_id: str | None) -> LLMError:
     code = str(error.get("code") or status)
     retryable = code in ("server_error", "rate_limit_exceeded", "cancelled", "failed")
     told = f"{PROVIDER}: the response failed, {code}: {str(error.get('message') or '')[:200]}"
+    told += f" (request {request_id})" if request_id else ""
     return LLMError(told, retryable=retryable, request_id=request_id)
 
 
@@ -184,12 +195,13 @@ def _item(block: Text | ToolCall | ToolResult, role: str) -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": block.call, "output": content}
 
 
-def _tool(tool: ToolSpec) -> dict[str, Any]:
-    # Strict schemas would make every optional argument required and forbid calls side by side.
+def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
+    tight = tool.strict_parameters if strict else None
     return {
         "type": "function",
         "name": tool.name,
         "description": tool.description,
-        "parameters": tool.parameters,
-        "strict": False,
+        "parameters": tight or tool.parameters,
+        # Said either way: without it the service makes every optional argument required by itself.
+        "strict": tight is not None,
     }

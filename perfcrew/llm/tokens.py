@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from perfcrew.llm.base import Opaque, Request, Text, ToolCall, ToolResult, Usage
+from perfcrew.llm.base import Message, Opaque, Request, Text, ToolCall, ToolResult, ToolSpec, Usage
 from perfcrew.llm.blocks import compact
 
 BYTES_PER_TOKEN = 3.2
@@ -28,46 +28,73 @@ def count_bytes(text: str) -> float:
     return len(text.encode(errors="replace")) / BYTES_PER_TOKEN
 
 
-def estimate_tokens(request: Request, count: Count = count_bytes) -> int:
-    """Input tokens of a request: system, tools and messages, uncorrected."""
+def count_message(message: Message, count: Count = count_bytes) -> float:
+    """Input tokens of one message."""
+    total = float(MESSAGE_OVERHEAD)
+    for block in message.blocks:
+        if isinstance(block, Text):
+            total += count(block.text)
+        elif isinstance(block, ToolResult):
+            total += count(block.content) + MESSAGE_OVERHEAD
+        elif isinstance(block, ToolCall):
+            total += count(block.name + compact(block.arguments)) + MESSAGE_OVERHEAD
+        elif isinstance(block, Opaque):
+            total += count(compact(block.data))
+    return total
+
+
+def count_head(request: Request, count: Count = count_bytes) -> float:
+    """Input tokens of what stands before the messages: system and tools."""
     total = count(request.system)
     for tool in request.tools:
         total += count(tool.name + tool.description + compact(tool.parameters)) + MESSAGE_OVERHEAD
-    for message in request.messages:
-        total += MESSAGE_OVERHEAD
-        for block in message.blocks:
-            if isinstance(block, Text):
-                total += count(block.text)
-            elif isinstance(block, ToolResult):
-                total += count(block.content) + MESSAGE_OVERHEAD
-            elif isinstance(block, ToolCall):
-                total += count(block.name + compact(block.arguments)) + MESSAGE_OVERHEAD
-            elif isinstance(block, Opaque):
-                total += count(compact(block.data))
-    return round(total)
+    return total
+
+
+def estimate_tokens(request: Request, count: Count = count_bytes) -> int:
+    """Input tokens of a request: system, tools and messages, uncorrected."""
+    return round(count_head(request, count) + sum(count_message(message, count) for message in request.messages))
 
 
 class TokenGauge:
     """Estimates that learn from what the provider counts, per model.
 
     Keep one for each conversation and feed it every reply, journalled ones included: then it says the same on a resumed
-    run as on an undisturbed one.
+    run as on an undisturbed one. Each message is counted once, however often it is sent.
     """
 
     def __init__(self, count: Count = count_bytes) -> None:
         self._count = count
         self._ratios: dict[str, float] = {}
+        self._known: dict[int, tuple[Message, float]] = {}
+        self._head: tuple[str, tuple[ToolSpec, ...], float] | None = None
 
     def estimate(self, request: Request) -> int:
         """Input tokens of a request, corrected by the last count for its model."""
-        return round(estimate_tokens(request, self._count) * self._ratios.get(request.model, 1.0))
+        return round(self._guess(request) * self._ratios.get(request.model, 1.0))
+
+    def weigh(self, message: Message, model: str) -> float:
+        """Input tokens of one message, corrected in the same way."""
+        return self._weight(message) * self._ratios.get(model, 1.0)
 
     def learn(self, request: Request, usage: Usage) -> None:
         """Take in what the provider counted for a request. Servers that count nothing teach nothing."""
-        guess = estimate_tokens(request, self._count)
+        guess = self._guess(request)
         if usage.input_tokens > 0 and guess > 0:
             low, high = RATIO_BOUNDS
             self._ratios[request.model] = min(high, max(low, usage.input_tokens / guess))
+
+    def _guess(self, request: Request) -> int:
+        if self._head is None or self._head[:2] != (request.system, request.tools):
+            self._head = (request.system, request.tools, count_head(request, self._count))
+        return round(self._head[2] + sum(map(self._weight, request.messages)))
+
+    def _weight(self, message: Message) -> float:
+        known = self._known.get(id(message))
+        if known is None:
+            # Held together with its count, so that no other message can come to have its id.
+            known = self._known[id(message)] = (message, count_message(message, self._count))
+        return known[1]
 
 
 async def load_tables(folder: Path, seconds: float = 3.0) -> Count | None:

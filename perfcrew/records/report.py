@@ -77,6 +77,24 @@ class UsageRow(Record):
     usd: float | None = None
     """None where the price of a model is unknown."""
     model_calls: int = 0
+    cached_share: float = 0.0
+    """Part of the input that was read from a cache of the provider's."""
+
+
+class UsagePart(UsageRow):
+    """The part of one role in one phase with one model."""
+
+    role: str
+    phase: str
+    model: str
+
+
+class UsageTable(UsageRow):
+    """The sum, and its parts."""
+
+    rows: tuple[UsagePart, ...] = ()
+    unpriced: tuple[str, ...] = ()
+    """Models whose price is unknown."""
 
 
 class PageDuel(Record):
@@ -104,7 +122,7 @@ class Report(Record):
     phases: tuple[PhaseRow, ...]
     sequential_seconds: float
     wall_seconds: float
-    usage: UsageRow
+    usage: UsageTable
     models: tuple[str, ...]
     branch: str | None
     # What follows is beyond the stable core: everything needed to draw and verify the report.

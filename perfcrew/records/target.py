@@ -5,6 +5,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from perfcrew.records.base import Record
+from perfcrew.records.budget import BudgetChoice
+from perfcrew.records.models import ModelChoice
 from perfcrew.records.work import Criterion
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -169,6 +171,10 @@ class Target(Record):
     goal: tuple[Criterion, ...] = ()
     protected: tuple[str, ...] = ("tests/**", "test/**", "**/test_*.py", "**/conftest.py", "perfcrew.toml", ".git/**")
     """Globs that no change may touch; the setup inputs are always among them."""
+    models: ModelChoice = ModelChoice()
+    """Who answers for which role, and what is known of models."""
+    budget: BudgetChoice = BudgetChoice()
+    """What a run on this target, and single roles in it, may use up."""
 
     @property
     def primary(self) -> Workload:

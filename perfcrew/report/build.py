@@ -7,7 +7,7 @@ from typing import Any
 
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Check, Effect, Evidence, Measurement
-from perfcrew.records.report import ChangeRow, PageDuel, PhaseRow, Report, UsageRow
+from perfcrew.records.report import ChangeRow, PageDuel, PhaseRow, Report, UsageTable
 from perfcrew.records.target import Target
 from perfcrew.records.work import Card, Change, Finding, Plan, RecipeRequest, Review, Snapshot
 from perfcrew.report.derive import derive, row_metrics
@@ -30,7 +30,7 @@ class Material:
     base_commit: str
     phases: tuple[PhaseRow, ...]
     wall_seconds: float
-    usage: UsageRow
+    usage: UsageTable
     models: tuple[str, ...]
     answered_by: str
     head_commit: str = ""

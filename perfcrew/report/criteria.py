@@ -1,7 +1,8 @@
 """The success criteria: the recipe's, the target's and the plan's, each judged by code from the recorded figures.
 
 A criterion is met, not met, or not applicable (None), and always says why. A wanted gain counts when the lower end of
-its interval reaches it: the worst that the measurements allow must be good enough.
+its interval reaches it: the worst that the measurements allow must be good enough. A figure that does not count, as
+where the load generator was the bottleneck, decides nothing.
 """
 
 from perfcrew.records.evidence import Evidence, Measurement
@@ -37,6 +38,8 @@ def judge_criterion(report: Report, criterion: Criterion, source: str) -> Criter
     """One measurable condition against the report's metrics, or against the candidate's own measurement."""
     name = f"{source}: {name_metric(criterion.metric)} of {criterion.workload} {_describe(criterion)}"
     row = _find_row(report, criterion.metric, criterion.workload)
+    if doubt := _find_doubt(report, criterion.metric, criterion.workload):
+        return _uncounted(name, doubt)
     if criterion.comparison == "improve_by":
         if row is None:
             return _not_measured(name)
@@ -77,6 +80,8 @@ def _judge_gain(report: Report, name: str, metrics: tuple[str, ...], ratio: floa
     rows = [row for row in report.metrics if row.name in metrics and row.workload == first]
     if not rows:
         return _not_measured(name)
+    if doubt := next((row.doubt for row in rows if row.doubt), ""):
+        return _uncounted(name, doubt)
     detail = "; ".join(f"{name_metric(row.name)}: {_describe_gain(row)}" for row in rows)
     return CriterionRow(name=name, met=all(row.ratio_low > ratio for row in rows), detail=detail)
 
@@ -108,6 +113,8 @@ def _find_patterns(traced: Evidence) -> list[str]:
 def _judge_memory(report: Report) -> CriterionRow:
     name = "memory usage reduced by more than 30 %"
     first = next(iter(report.workloads), "")
+    if doubt := _find_doubt(report, "memory.peak_mb", first):
+        return _uncounted(name, doubt)
     row = _find_row(report, "memory.peak_mb", first)
     if row is not None:
         return CriterionRow(name=name, met=row.ratio_low > _MEMORY_RATIO, detail=_describe_gain(row))
@@ -124,7 +131,9 @@ def _judge_cpu(report: Report) -> CriterionRow:
     found = [(workload, _find_value(report, "cpu.utilisation", workload)) for workload in report.workloads]
     known = [(workload, value) for workload, value in found if value is not None]
     if not known:
-        return _not_measured(name)
+        doubts = (_find_doubt(report, "cpu.utilisation", workload) for workload in report.workloads)
+        doubt = next(filter(None, doubts), "")
+        return _uncounted(name, doubt) if doubt else _not_measured(name)
     detail = "; ".join(f"{workload}: {show_figure('cpu.utilisation', value)}" for workload, value in known)
     return CriterionRow(name=name, met=all(value < _CPU_LIMIT for _, value in known), detail=detail)
 
@@ -180,12 +189,24 @@ def _find_measurement(report: Report, metric: str, workload: str, arm: str) -> M
     return next((item for item in reversed(every) if (item.metric, item.workload, item.arm) == wanted), None)
 
 
-def _find_value(report: Report, metric: str, workload: str) -> float | None:
+def _find_end(report: Report, metric: str, workload: str) -> tuple[float, str] | None:
+    """What a metric came to in the end, and why that does not count; empty where it does."""
     row = _find_row(report, metric, workload)
     if row is not None:
-        return row.candidate
+        return row.candidate, row.doubt
     found = _find_measurement(report, metric, workload, arm_after(report))
-    return None if found is None else found.value
+    return None if found is None else (found.value, found.doubt)
+
+
+def _find_doubt(report: Report, metric: str, workload: str) -> str:
+    end = _find_end(report, metric, workload)
+    return end[1] if end else ""
+
+
+def _find_value(report: Report, metric: str, workload: str) -> float | None:
+    """What a metric came to in the end; None where that is unknown or does not count."""
+    end = _find_end(report, metric, workload)
+    return end[0] if end and not end[1] else None
 
 
 def _describe(criterion: Criterion) -> str:
@@ -203,3 +224,7 @@ def _describe_gain(row: MetricRow) -> str:
 
 def _not_measured(name: str) -> CriterionRow:
     return CriterionRow(name=name, met=None, detail="not measured in this run")
+
+
+def _uncounted(name: str, doubt: str) -> CriterionRow:
+    return CriterionRow(name=name, met=None, detail=f"measured, but does not count: {doubt}")

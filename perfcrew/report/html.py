@@ -7,6 +7,7 @@ from perfcrew.records.report import MetricRow, Report
 from perfcrew.report import figures, summary
 from perfcrew.report.plots import place_ratio
 from perfcrew.report.timeline import place_phases, saved_seconds
+from perfcrew.report.usage import HEADER, describe_gap, show_share, usage_rows
 from perfcrew.report.views import Views
 
 _FILTERS = {
@@ -22,6 +23,7 @@ _FILTERS = {
     "ratio": figures.show_ratio,
     "seconds": figures.show_seconds,
     "sentence": summary.start_sentence,
+    "share": show_share,
     "tick": summary.tick,
     "word": summary.word,
 }
@@ -62,6 +64,9 @@ def render_html(report: Report, artifacts: Artifacts | None) -> str:
         patches=[views.patch(change.diff) for change in report.changes],
         phases=place_phases(report),
         saved=saved_seconds(report),
+        usage=usage_rows(report),
+        usage_header=HEADER,
+        usage_gap=describe_gap(report),
         missing=views.missing,
     )
 

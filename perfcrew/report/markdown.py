@@ -10,7 +10,6 @@ from perfcrew.report.figures import (
     name_outcome,
     show_change,
     show_figure,
-    show_money,
     show_ratio,
     show_seconds,
 )
@@ -26,6 +25,7 @@ from perfcrew.report.summary import (
     word,
 )
 from perfcrew.report.timeline import saved_seconds
+from perfcrew.report.usage import HEADER, describe_usage, usage_rows
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#])")
 
@@ -159,15 +159,10 @@ def _phases(report: Report) -> str:
 
 
 def _cost(report: Report) -> str:
-    usage = report.usage
     models = ", ".join(_code(model) for model in report.models) or "none"
-    return _section(
-        "Models and cost",
-        [
-            f"{usage.model_calls} model calls, {usage.input_tokens:,} tokens in ({usage.cached_tokens:,} cached), "
-            f"{usage.output_tokens:,} out, {show_money(usage.usd)}. Models: {models}."
-        ],
-    )
+    rows = [[escape(cell) for cell in row] for row in usage_rows(report)]
+    table = ["", *_table(HEADER, rows)] if rows else []
+    return _section("Models and cost", [f"{escape(describe_usage(report))} Models: {models}.", *table])
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

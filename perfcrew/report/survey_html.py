@@ -5,7 +5,7 @@ from perfcrew.records.survey import Survey
 from perfcrew.report.figures import show_figure
 from perfcrew.report.html import find_template
 from perfcrew.report.page_views import resource_table, vital_table
-from perfcrew.report.survey_views import doubts, headlines, metric_of, metric_rows, of_kind, tables
+from perfcrew.report.survey_views import doubts, headlines, metric_of, metric_rows, nothing_found, of_kind, tables
 from perfcrew.report.views import Views
 
 _LARGE = (
@@ -27,6 +27,7 @@ def render_survey_page(survey: Survey, artifacts: Artifacts | None) -> str:
         headlines=headlines(survey),
         doubts=doubts(survey),
         findings=survey.findings,
+        nothing=nothing_found(survey),
         tables=[table for table in (*pages, *tables(survey)) if table.rows],
         figures=list(metric_rows(survey)),
         plots=(*views.loads(survey), *views.memory(survey)),

@@ -4,7 +4,7 @@ from perfcrew.records.survey import Survey
 from perfcrew.report.figures import name_kind, show_seconds
 from perfcrew.report.markdown import escape
 from perfcrew.report.survey_terminal import describe_place
-from perfcrew.report.survey_views import Table, doubts, headlines, metric_rows, tables
+from perfcrew.report.survey_views import Table, doubts, headlines, metric_rows, nothing_found, tables
 
 
 def render_survey(survey: Survey) -> str:
@@ -13,7 +13,7 @@ def render_survey(survey: Survey) -> str:
     lines += [f"- **{subject}**: {escape(answer)}" for subject, answer in headlines(survey)]
     lines += ["", "## Findings", ""]
     if not survey.findings:
-        lines.append("Nothing found that is worth mending.")
+        lines.append(f"{nothing_found(survey)}.")
     for finding in survey.findings:
         share = "no share of time" if finding.share is None else f"{finding.share:.0%} of end-to-end time"
         why = [f"- no share of time: {escape(finding.unshared)}"] if finding.unshared else []

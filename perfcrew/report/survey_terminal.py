@@ -11,7 +11,7 @@ from rich.text import Text
 from perfcrew.records.survey import Survey
 from perfcrew.records.work import Finding, Place
 from perfcrew.report.figures import clean, name_kind, show_seconds
-from perfcrew.report.survey_views import Table, doubts, headlines, tables
+from perfcrew.report.survey_views import Table, doubts, headlines, nothing_found, tables
 from perfcrew.report.terminal import safe
 
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}
@@ -45,7 +45,7 @@ def print_survey(survey: Survey, console: Console, page: Path | None = None) -> 
 def _print_findings(survey: Survey, console: Console) -> None:
     console.print()
     if not survey.findings:
-        console.print(Text("Nothing found that is worth mending.", style="green"))
+        console.print(Text(f"{nothing_found(survey)}.", style="green"))
         return
     count = len(survey.findings)
     head = f"{count} finding{'s' if count > 1 else ''}, the gravest first, with shares of end-to-end time"

@@ -23,6 +23,7 @@ _SHORT = {metric: " ".join(title.split()) for title, metric in _LOAD} | {
     "http.p90_ms": "P90", "http.mean_ms": "mean", "http.max_ms": "longest", "cpu.utilisation": "CPU of its cores",
     "start.seconds": "time until ready", "http.rps": "requests",
 }  # fmt: skip
+_MISSING = re.compile(r"^\w+@[^:]+: ")
 _TABLED = frozenset(metric for _, metric in _LOAD)
 
 
@@ -58,6 +59,13 @@ def headlines(survey: Survey) -> list[Headline]:
     lines = [Headline("latency", _latency(survey, primary)), Headline("time", _time(survey, primary))]
     lines += [Headline("memory", _memory(survey)), Headline("bytes", _bytes(survey))]
     return [line for line in lines if line.answer]
+
+
+def nothing_found(survey: Survey) -> str:
+    """What is said where there are no findings: of what gave no evidence nothing is known."""
+    said = "Nothing found that is worth mending"
+    count = sum(bool(_MISSING.match(note)) for note in survey.notes)
+    return f"{said} in what was measured; {count} could not be, see the notes" if count else said
 
 
 def _latency(survey: Survey, workload: str) -> str:

@@ -14,7 +14,6 @@ from perfcrew.report.figures import (
     name_outcome,
     show_change,
     show_figure,
-    show_money,
     show_ratio,
     show_seconds,
 )
@@ -28,6 +27,7 @@ from perfcrew.report.summary import (
     tick,
 )
 from perfcrew.report.timeline import saved_seconds
+from perfcrew.report.usage import describe_usage, usage_rows
 
 _STYLES = {"improved": "green", "regressed": "red", "underpowered": "yellow", "incomplete": "red"}
 _MOST_FINDINGS = 8
@@ -127,14 +127,13 @@ def _print_failed_checks(report: Report, console: Console) -> None:
 
 
 def _print_end(report: Report, console: Console, page: Path | None) -> None:
-    usage = report.usage
     console.print()
     saved = show_seconds(saved_seconds(report))
     console.print(f"{show_seconds(report.wall_seconds)} wall clock; parallel branches saved {saved}.")
-    console.print(
-        f"{usage.model_calls} model calls, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, "
-        f"{show_money(usage.usd)}."
-    )
+    console.print(safe(describe_usage(report)))
+    for role, phase, model, calls, given, cached, taken, cost in usage_rows(report):
+        shown = f"  {role}, {phase}: {calls} calls of {model}, {given} in ({cached} cached), {taken} out, {cost}"
+        console.print(safe(shown, "dim"))
     for note in (*report.failures, *report.notes):
         console.print(Text("Note: ", style="yellow").append(safe(note)))
     if report.branch:

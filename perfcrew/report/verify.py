@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from perfcrew.artifacts import Artifacts
 from perfcrew.duel_stats import beside_effects, duel_effects, noise_floors
 from perfcrew.errors import VerificationError
+from perfcrew.held_out import held_out_checks
 from perfcrew.page_effects import page_effects
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Effect, Measurement, Verdict
@@ -163,12 +164,13 @@ class Checker:
                 )
 
     def _verify_guards(self, report: Report) -> None:
-        """The checks of the other workloads and of the pages, which the same raw files give."""
+        """The checks of the other workloads, the pages and the held-out requests, which the same raw files give."""
         if report.duel_samples is None:
             return
         pages = (effect for page in report.pages for effect in page.effects)
         told = {check.name: check for check in report.checks}
-        for check in guard_checks((*beside_effects(self._read(report.duel_samples)), *pages)):
+        raw = self._read(report.duel_samples)
+        for check in (*guard_checks((*beside_effects(raw), *pages)), *held_out_checks(raw)):
             reported = told.get(check.name)
             self.compare(f"checks[{check.name}]", _plain(reported) if reported else None, _plain(check))
 

@@ -100,7 +100,8 @@ async def test_the_other_wires_carry_the_same_run(repo: Path, home: Path, model:
 
 async def test_a_comment_alone_makes_no_difference(repo: Path, home: Path) -> None:
     report = await lap(repo, home, (COMMENT,), quick=False)
-    assert report.outcome == "no_significant_change"
+    # A disturbed machine may be unable to bound the difference; that is said, and nothing is claimed either way.
+    assert report.outcome in {"no_significant_change", "underpowered"}
     assert not report.goals_met
     assert [change.kept for change in report.changes] == [False]
     assert report.branch is None

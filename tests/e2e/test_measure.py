@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -160,6 +161,15 @@ async def call(repo: Path, tmp_path: Path, *words: str) -> process.Finished:
     return await process.run(argv, cwd=repo, environment=variables, timeout=240)
 
 
+@pytest.fixture
+def foreground() -> Iterator[None]:
+    """SIGINT as in the foreground: what a shell starts in the background ignores it, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("foreground")
 async def test_ctrl_c_leaves_nothing_behind(repo: Path, tmp_path: Path) -> None:
     log = tmp_path / "said.log"
     variables = {**VARIABLES, "PERFCREW_HOME": str(tmp_path / "home")}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,8 @@ from agents.crew import Absent, Crew, Limits
 from perfcrew.errors import ToolError
 from perfcrew.llm.base import Block, Message, Reply, Request, Stop, Text, ToolCall, ToolResult, Usage
 from perfcrew.llm.budget import Budget
-from perfcrew.llm.journal import Journal, Recording
+from perfcrew.llm.journal import Journal
+from perfcrew.llm.recording import Recording
 from perfcrew.records.base import Record
 from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace
@@ -149,7 +151,21 @@ async def test_a_call_that_was_cut_off_is_never_executed(tmp_path: Path, stop: S
     llm = Scripted(_reply(_call("put", word="half"), stop=stop), (ANSWER,))
     await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
     assert said == []
-    assert "cut off" in _results(llm.asked[1].messages[-1])[0].content
+    [result] = [result for message in llm.asked[1].messages for result in _results(message)]
+    assert "cut off" in result.content
+    assert ("context window is full" in str(llm.asked[1].messages[-1])) is (stop == "context_window")
+
+
+async def test_a_text_that_was_cut_off_is_said_to_be(tmp_path: Path) -> None:
+    llm = Scripted(_reply(Text(text="I thi"), stop="max_tokens"), (ANSWER,))
+    await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
+    assert "cut off" in str(llm.asked[1].messages[-1])
+
+
+async def test_a_pause_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    llm = Scripted(_reply(Text(text="let me"), stop="pause"), (ANSWER,))
+    await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
+    assert [message.role for message in llm.asked[1].messages] == ["user", "assistant"]
 
 
 async def test_empty_and_wordy_replies_are_nudged(tmp_path: Path) -> None:
@@ -167,9 +183,60 @@ async def test_history_only_grows_at_its_end(tmp_path: Path) -> None:
 
 
 async def test_a_refusal_ends_the_conversation(tmp_path: Path) -> None:
-    llm = Scripted(_reply(Text(text="no"), stop="refusal"))
+    llm = Scripted(*[_reply(Text(text="no"), stop="refusal")] * 3)
     with pytest.raises(AgentFailed, match="refused"):
         await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
+
+
+async def test_a_refusal_that_is_not_meant_is_asked_again_and_forgotten(tmp_path: Path) -> None:
+    llm = Scripted(*[_reply(Text(text="no"), stop="refusal")] * 2, (_call("look", word="a"),), (ANSWER,))
+    done = await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
+    assert done.answer.word == "x"
+    assert llm.asked[0] == llm.asked[1] == llm.asked[2]
+
+
+async def test_replies_that_come_to_nothing_take_no_turns_from_the_agent(tmp_path: Path) -> None:
+    stumbles = [
+        _reply(stop="end"),
+        _reply(Text(text="no"), stop="refusal"),
+        _reply(_call("put", word="half"), stop="max_tokens"),
+        _reply(_call("look", malformed="{")),
+        _reply(_call("shell", word="a")),
+    ]
+    looks = [(_call("look", word=str(number)),) for number in range(4)]
+    llm = Scripted(*stumbles, *looks, (ANSWER,))
+    await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
+    assert said == [f"look {number}" for number in range(4)]
+    assert "Call `answer` now" not in str(llm.asked[-1].messages)
+
+
+async def test_an_agent_that_only_stumbles_comes_to_an_end(tmp_path: Path) -> None:
+    llm = Scripted(*[_reply(_call("shell", word="a"))] * 30)
+    with pytest.raises(AgentFailed, match="no valid answer"):
+        await converse(AGENT, "s", "b", _crew(tmp_path, llm), "l/l/tester")
+    assert len(llm.asked) == 5 + 6 + 2
+
+
+async def test_a_role_may_have_a_model_of_its_own_and_is_heard(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Screen:
+        def heard(self, text: str) -> None:
+            heard.append(text)
+
+        def start_over(self) -> None: ...
+
+    class Talking(Scripted):
+        async def complete(self, request: Request, listener: Any = None) -> Reply:
+            listener.heard("piece")
+            return await super().complete(request)
+
+    llm = Talking((ANSWER,))
+    crew = replace(_crew(tmp_path, llm), roles={"tester": "openai/own"}, overhear=lambda role: Screen())
+    await converse(AGENT, "s", "b", crew, "l/l/tester")
+    assert llm.asked[0].model == "openai/own"
+    assert llm.asked[0].answer == "answer"
+    assert heard == ["piece"]
 
 
 async def test_at_the_limit_the_best_answer_is_asked_for(tmp_path: Path) -> None:

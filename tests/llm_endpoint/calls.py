@@ -22,6 +22,7 @@ KEY = "sk-canary-0123456789abcdef"
 CALLS = [{"name": "read_file", "arguments": {"path": "a.py"}}, {"name": "read_file", "arguments": {"path": "ü/b.py"}}]
 
 each_wire = pytest.mark.parametrize("model", MODELS)
+each_way = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 
 
 def said(text: str) -> Message:
@@ -45,7 +46,9 @@ def answering(*answers: Answer) -> Iterator[ScriptedEndpoint]:
 
 
 @asynccontextmanager
-async def connected(model: str, endpoint: ScriptedEndpoint, timeout: float = 20.0) -> AsyncIterator[LLM]:
+async def connected(
+    model: str, endpoint: ScriptedEndpoint, timeout: float = 20.0, stream: bool = False
+) -> AsyncIterator[LLM]:
     url = endpoint.base_url
     llm = connect(
         model,
@@ -54,6 +57,7 @@ async def connected(model: str, endpoint: ScriptedEndpoint, timeout: float = 20.
         openai_api_key=KEY,
         openai_base_url=url,
         timeout=timeout,
+        stream=stream,
     )
     try:
         yield llm
@@ -61,17 +65,17 @@ async def connected(model: str, endpoint: ScriptedEndpoint, timeout: float = 20.
         await llm.aclose()  # type: ignore[attr-defined]
 
 
-async def ask(model: str, *answers: Answer) -> Reply:
+async def ask(model: str, *answers: Answer, stream: bool = False) -> Reply:
     with answering(*answers) as endpoint:
-        async with connected(model, endpoint) as llm:
+        async with connected(model, endpoint, stream=stream) as llm:
             reply = await llm.complete(asking(model))
         assert endpoint.refused == []
         return reply
 
 
-async def fail(model: str, answer: Answer, timeout: float = 20.0) -> LLMError:
+async def fail(model: str, answer: Answer, timeout: float = 20.0, stream: bool = False) -> LLMError:
     with answering(answer) as endpoint:
-        async with connected(model, endpoint, timeout) as llm:
+        async with connected(model, endpoint, timeout, stream) as llm:
             with pytest.raises(LLMError) as caught:
                 await llm.complete(asking(model))
         assert endpoint.count == 1, "adapters never retry"

@@ -11,11 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.llm_endpoint import wires
+from tests.llm_endpoint import streams, wires
 from tests.llm_endpoint.faults import Sent, failure, spoil
 from tests.llm_endpoint.view import PATHS, BadRequestError, RequestView, view
 from tests.llm_endpoint.wires import Answer
 
+CUTS = ("truncate", "reset", "stream_error", "drip")
 Script = Callable[[RequestView], Answer]
 
 
@@ -105,9 +106,13 @@ class ScriptedEndpoint:
         if (sent := failure(seen, answer, key)) is not None:
             return sent
         fault = answer.get("fault", "")
-        body = wires.body(seen, spoil({**answer, "api": seen.api}))
+        body = wires.body(seen, spoil({**answer, "api": seen.api, "stream": seen.body.get("stream", False)}))
         delay = float(answer.get("seconds", 1)) if fault == "slow" else 0.0
-        return Sent(200, body, cut=fault if fault in ("truncate", "reset") else "", delay=delay)
+        cut = fault if fault in CUTS else ""
+        if not seen.body.get("stream"):
+            return Sent(200, body, cut=cut, delay=delay)
+        counted = bool((seen.body.get("stream_options") or {}).get("include_usage"))
+        return Sent(200, streams.events(seen.api, body, counted=counted), cut=cut, delay=delay, api=seen.api)
 
     def _note(self, number: int, api: str, body: dict[str, Any], status: int, fault: str | None) -> None:
         if self._log is None:
@@ -116,9 +121,9 @@ class ScriptedEndpoint:
         with self._lock, self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 
-    def wait(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the endpoint."""
-        self._closing.wait(seconds)
+    def wait(self, seconds: float) -> bool:
+        """Wait, but not beyond the end of the endpoint; whether it has come."""
+        return self._closing.wait(seconds)
 
 
 class _Server(ThreadingHTTPServer):
@@ -141,6 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
         number, sent = self.server.endpoint.answer(self.path, raw, headers)
         if sent.delay:
             self.server.endpoint.wait(sent.delay)
+        if isinstance(sent.body, list) or sent.cut == "drip":
+            self._stream(number, sent)
+            return
         page = isinstance(sent.body, str)
         content = sent.body.encode() if isinstance(sent.body, str) else json.dumps(sent.body).encode()
         half = content[: len(content) // 2]
@@ -155,10 +163,40 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(half if sent.cut else content)
         self.wfile.flush()
         if sent.cut == "reset":
-            # A zero linger turns close into a reset; detached, as the server would end it politely first.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            os.close(self.connection.detach())
+            self._reset()
+
+    def _stream(self, number: int, sent: Sent) -> None:
+        """Events, or spaces before a body that never comes, in chunks."""
+        streamed = isinstance(sent.body, list)
+        self.send_response(sent.status)
+        self.send_header("content-type", "text/event-stream; charset=utf-8" if streamed else "application/json")
+        self.send_header("transfer-encoding", "chunked")
+        for name in ("request-id", "x-request-id"):
+            self.send_header(name, wires.request_id(number))
+        self.end_headers()
+        while sent.cut == "drip" and not self.server.endpoint.wait(0.01):
+            self._chunk(b": still there\n\n" if streamed else b" ")
+        events = list(sent.body) if isinstance(sent.body, list) else []
+        if sent.cut:
+            events = events[: max(1, len(events) // 2)]
+        if sent.cut == "stream_error":
+            events.append(streams.broken(sent.api))
+        for event in events:
+            self._chunk(streams.encode(event))
+        if sent.cut == "reset":
+            self._reset()
+        else:
+            self._chunk(b"")
+
+    def _chunk(self, content: bytes) -> None:
+        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        self.wfile.flush()
+
+    def _reset(self) -> None:
+        # A zero linger turns close into a reset; detached, as the server would end it politely first.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        os.close(self.connection.detach())
 
     def log_message(self, *args: Any) -> None:
         """Nothing goes to the terminal."""

@@ -51,6 +51,11 @@ class RequestView:
     body: dict[str, Any]
 
     @property
+    def raw(self) -> str:
+        """The body as text."""
+        return json.dumps(self.body)
+
+    @property
     def last_text(self) -> str:
         """What was said last: the text of the last turn, or else its last tool result."""
         last = self.messages[-1]
@@ -63,8 +68,6 @@ def view(number: int, api: Api, body: dict[str, Any]) -> RequestView:
     Raises:
         BadRequestError: a service would refuse it.
     """
-    if body.get("stream"):
-        raise BadRequestError("this endpoint does not stream")
     if "temperature" in body or "top_p" in body:
         raise BadRequestError("sampling parameters are not supported")
     read = {"anthropic": _anthropic, "responses": _responses, "chat": _chat}[api]
@@ -89,13 +92,17 @@ def _check_calls(messages: list[Turn]) -> None:
 def _anthropic(number: int, body: dict[str, Any]) -> RequestView:
     if not body.get("max_tokens"):
         raise BadRequestError("max_tokens: field required")
+    marks = json.dumps(body).count('"cache_control"')
+    if marks > 4:
+        raise BadRequestError(f"A maximum of 4 blocks with cache_control may be provided. Found {marks}.")
     turns: list[Turn] = []
     for message in body.get("messages") or []:
         if turns and turns[-1].role == message["role"]:
             raise BadRequestError("roles must alternate")
         turns.append(_anthropic_turn(message))
     tools = [tool["name"] for tool in body.get("tools") or [] if tool["input_schema"]["type"] == "object"]
-    return RequestView(number, "anthropic", body.get("model", ""), body.get("system", ""), turns, tools, body)
+    system = "\n".join(block["text"] for block in body.get("system") or [])
+    return RequestView(number, "anthropic", body.get("model", ""), system, turns, tools, body)
 
 
 def _anthropic_turn(message: dict[str, Any]) -> Turn:

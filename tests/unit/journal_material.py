@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from perfcrew.llm.base import Message, Opaque, Reply, Request, Text, ToolCall, ToolSpec, Usage
-from perfcrew.llm.journal import Journal, Recording
+from perfcrew.llm.journal import Journal
+from perfcrew.llm.recording import Recording
 from perfcrew.records.base import Record
 
 LANE = "1/plan/architect"

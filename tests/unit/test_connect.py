@@ -91,7 +91,7 @@ def test_openai_addresses(given: str, used: str) -> None:
 def test_anthropic_addresses(given: str) -> None:
     llm = connect("anthropic/x", anthropic_base_url=given)
     assert isinstance(llm, Anthropic)
-    assert llm._url == "http://127.0.0.1:9"
+    assert llm._connection.url == "http://127.0.0.1:9"
 
 
 async def test_the_sdks_stay_out_until_needed(tmp_path: Path) -> None:

@@ -111,6 +111,29 @@ async def test_the_candidates_migration_reaches_its_own_copy_only(tmp_path: Path
         await copy_data(workspace, "candidate", await worktree_of(workspace, workspace.base_commit))
 
 
+async def test_a_version_is_migrated_once_and_each_start_has_its_own_copy(tmp_path: Path) -> None:
+    link = "import os; os.symlink('/etc', sys.argv[2] + '/outside')"
+    workspace = await _sqlite(
+        tmp_path,
+        {"migrate.py": f"{MIGRATE}{link}\n"},
+        seed=f"{PYTHON} seed.py {{database_url}} {{data}}",
+        migrate=f"{PYTHON} migrate.py {{database_url}} {{data}}",
+    )
+    base = await worktree_of(workspace, workspace.base_commit)
+    both = [copy_data(workspace, name, base, commit=workspace.base_commit) for name in ("base", "cand")]
+    first, second = await asyncio.gather(*both)
+    _query(first, "DELETE FROM notes")
+    logs = len(list(workspace.logs.glob("*-migrate.log")))
+    third = await copy_data(workspace, "base", base, commit=workspace.base_commit)
+    assert len(list(workspace.logs.glob("*-migrate.log"))) == logs == 2
+    for copy in (second, third):
+        assert _query(copy, "SELECT count(*) FROM notes") == [(100,)]
+        assert _query(copy, "SELECT count(*) FROM sqlite_master WHERE name = 'by_text'") == [(1,)]
+        assert (copy.folder / "outside").is_symlink()
+        assert (copy.folder / "upload.txt").read_text() == "uploaded"
+    assert [path.name for path in (workspace.data / "migrated").iterdir()] == [workspace.base_commit]
+
+
 def test_copy_file_keeps_content_and_mode(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(os.urandom(3_000_001))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from perfcrew.errors import ContextOverflow
 from perfcrew.llm.faults import MAX_DETAIL, one_line, refused, retry_after
 
 
@@ -78,3 +79,27 @@ def test_keys_never_get_through() -> None:
 
 def test_long_pages_are_cut() -> None:
     assert len(one_line("x" * 5000)) == MAX_DETAIL
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000"}}),
+        (400, {"error": {"code": "context_length_exceeded", "message": "Your input exceeds the context window."}}),
+        (400, {"object": "error", "message": "This model's maximum context length is 8192 tokens. You requested 9000"}),
+        (500, {"error": {"message": "the request exceeds the available context size, try increasing it"}}),
+        (413, {"error": "input length and max_tokens exceed context limit: 1 + 2 > 3"}),
+    ],
+)  # fmt: skip
+def test_a_conversation_that_is_too_long_is_told_apart(status: int, body: Any) -> None:
+    error = refused("p", status, {}, body)
+    assert isinstance(error, ContextOverflow)
+    assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(400, "messages: text content blocks must be non-empty"), (429, "too many tokens per minute"), (500, "busy")],
+)
+def test_other_refusals_are_not(status: int, words: str) -> None:
+    assert not isinstance(refused("p", status, {}, {"error": {"message": words}}), ContextOverflow)

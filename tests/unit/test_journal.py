@@ -14,7 +14,9 @@ from pydantic import TypeAdapter
 
 from perfcrew.errors import LLMError
 from perfcrew.llm.base import Reply
-from perfcrew.llm.journal import Entry, Journal, Recording, digest, read_entries
+from perfcrew.llm.entries import TEXT, Entry, digest, read_entries
+from perfcrew.llm.journal import Journal
+from perfcrew.llm.recording import Recording
 from tests.unit.journal_material import LANE, Live, Measured, asking, never, replying, returning, unrun
 
 
@@ -40,8 +42,8 @@ async def test_resume_asks_for_nothing_twice(tmp_path: Path) -> None:
 async def test_an_entry_is_on_disk_before_its_reply_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "journal.jsonl"
     synced: list[int] = []
-    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
     journal = Journal(path)
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
     await journal.reply(LANE, 0, asking(), Live()("x"))
     assert synced == [path.stat().st_size]
     assert synced[0] > 0
@@ -60,7 +62,7 @@ async def test_a_failed_call_leaves_nothing(tmp_path: Path) -> None:
     journal.close()
 
 
-@given(cut=st.integers(min_value=0, max_value=2000))
+@given(cut=st.integers(min_value=0, max_value=3000))
 def test_a_torn_last_line_is_dropped_wherever_it_tore(cut: int) -> None:
     asyncio.run(_tear(cut))
 
@@ -74,8 +76,9 @@ async def _tear(cut: int) -> None:
         journal.close()
         whole = path.read_bytes()
         path.write_bytes(whole[: min(cut, len(whole))])
-        kept = path.read_bytes().count(b"\n")
-        assert len(list(read_entries(path))) == kept
+        entries = list(read_entries(path))
+        assert len(entries) == path.read_bytes().count(b"\n")
+        kept = sum(entry.kind == "reply" for entry in entries)
         torn = Journal(path)
         for turn in range(3):
             await torn.reply(LANE, turn, asking(str(turn)), live(str(turn)))
@@ -93,7 +96,8 @@ async def test_nothing_of_a_torn_line_is_left_behind_a_shorter_one(tmp_path: Pat
     torn = Journal(path)
     torn.note("a", 1)
     torn.close()
-    assert [(entry.key, entry.value) for entry in read_entries(path)] == [("a", 1)]
+    left = [(entry.key, entry.value) for entry in read_entries(path)]
+    assert [entry for entry in left if not entry[0].startswith(TEXT)] == [("a", 1)]
     assert path.read_bytes().endswith(b"\n")
 
 

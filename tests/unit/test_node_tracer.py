@@ -420,7 +420,9 @@ async def test_a_late_loop_is_measured_with_the_stack_that_held_it(tmp_path: Pat
     assert sorted(seen["lags_ms"])[len(seen["lags_ms"]) // 4] < 50
     holds = sum_holds(seen["held"], str(folder))
     worst = max((hold for hold in holds if "burn" in hold.site), key=lambda hold: hold.ms)
-    # V8 tells the line of what computes itself; of what only calls, the line at which it begins.
-    assert worst.site in {f"server.js:{line_of(text)} burn" for text in ("function burn", "while (Date.now()")}
+    # V8 tells a line of what computes itself, compiled code at times that of a statement before; of what only calls,
+    # the line at which it begins.
+    body = range(line_of("function burn"), line_of("while (Date.now()") + 1)
+    assert worst.site in {f"server.js:{line} burn" for line in body}
     assert worst.own and worst.ms > 100
     assert worst.state == "computing"

@@ -361,6 +361,7 @@ def test_the_description_in_the_readme_loads(repo: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (repo / "perfcrew.toml").write_text(text.partition("```toml\n")[2].partition("```")[0])
     (repo / "load").mkdir()
-    (repo / "load" / "locustfile.py").write_text("from locust import HttpUser\n")
+    for name in ("locustfile.py", "held_out.py"):
+        (repo / "load" / name).write_text("from locust import HttpUser\n")
     target, _ = load_target(repo, None)
     assert [workload.kind for workload in target.workload] == ["http", "command", "locust", "page"]

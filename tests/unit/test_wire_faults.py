@@ -7,18 +7,20 @@ import pytest
 from perfcrew.errors import LLMError
 from perfcrew.llm.base import Message, ToolCall, ToolResult
 from tests.llm_endpoint import Answer, RequestView, ScriptedEndpoint
-from tests.llm_endpoint.calls import CALLS, answering, ask, asking, connected, each_wire, fail, grown
+from tests.llm_endpoint.calls import CALLS, answering, ask, asking, connected, each_way, each_wire, fail, grown
 
 
+@each_way
 @each_wire
-async def test_a_refusal(model: str) -> None:
-    reply = await ask(model, {"fault": "refusal"})
+async def test_a_refusal(model: str, stream: bool) -> None:
+    reply = await ask(model, {"fault": "refusal"}, stream=stream)
     assert (reply.stop, reply.text) == ("refusal", "I can't help with that.")
 
 
+@each_way
 @each_wire
-async def test_a_call_cut_off_by_the_limit_cannot_be_run(model: str) -> None:
-    reply = await ask(model, {"fault": "max_tokens", "text": "abcdef", "tool_calls": CALLS})
+async def test_a_call_cut_off_by_the_limit_cannot_be_run(model: str, stream: bool) -> None:
+    reply = await ask(model, {"fault": "max_tokens", "text": "abcdef", "tool_calls": CALLS}, stream=stream)
     assert reply.stop == "max_tokens"
     whole, cut = reply.calls
     assert (whole.malformed, whole.arguments) == (None, {"path": "a.py"})
@@ -26,17 +28,19 @@ async def test_a_call_cut_off_by_the_limit_cannot_be_run(model: str) -> None:
     assert cut.arguments == {}
 
 
+@each_way
 @each_wire
-async def test_a_cut_call_whose_arguments_parse_cannot_be_run_either(model: str) -> None:
-    reply = await ask(model, {"stop": "max_tokens", "tool_calls": CALLS[:1]})
+async def test_a_cut_call_whose_arguments_parse_cannot_be_run_either(model: str, stream: bool) -> None:
+    reply = await ask(model, {"stop": "max_tokens", "tool_calls": CALLS[:1]}, stream=stream)
     assert reply.stop == "max_tokens"
     assert (reply.calls[0].malformed or "").replace(" ", "") == '{"path":"a.py"}'
 
 
+@each_way
 @each_wire
-async def test_malformed_arguments(model: str) -> None:
+async def test_malformed_arguments(model: str, stream: bool) -> None:
     with answering({"fault": "malformed_args", "tool_calls": CALLS}, {"text": "ok"}) as endpoint:
-        async with connected(model, endpoint) as llm:
+        async with connected(model, endpoint, stream=stream) as llm:
             request = asking(model)
             reply = await llm.complete(request)
             broken, good = reply.calls
@@ -47,10 +51,11 @@ async def test_malformed_arguments(model: str) -> None:
         assert endpoint.refused == [], "a broken call can be sent back"
 
 
+@each_way
 @each_wire
 @pytest.mark.parametrize("arguments", [[1, 2], "3", '["a"]', "null"])
-async def test_arguments_that_are_no_object(model: str, arguments: Any) -> None:
-    reply = await ask(model, {"tool_calls": [{"name": "read_file", "arguments": arguments}]})
+async def test_arguments_that_are_no_object(model: str, stream: bool, arguments: Any) -> None:
+    reply = await ask(model, {"tool_calls": [{"name": "read_file", "arguments": arguments}]}, stream=stream)
     assert reply.calls[0].arguments == {}
     assert reply.calls[0].malformed
 
@@ -69,8 +74,9 @@ async def test_arguments_that_are_no_object(model: str, arguments: Any) -> None:
         ("openai-chat/x", "never_heard_of", "incomplete"),
     ],
 )
-async def test_stop_reasons(model: str, stop: str, expected: str) -> None:
-    assert (await ask(model, {"text": "so far", "stop": stop})).stop == expected
+@each_way
+async def test_stop_reasons(model: str, stop: str, expected: str, stream: bool) -> None:
+    assert (await ask(model, {"text": "so far", "stop": stop}, stream=stream)).stop == expected
 
 
 async def test_stop_that_denies_its_calls() -> None:
@@ -78,6 +84,7 @@ async def test_stop_that_denies_its_calls() -> None:
     assert reply.stop == "tool"
 
 
+@each_way
 @each_wire
 @pytest.mark.parametrize(
     ("answer", "retryable", "words"),
@@ -90,33 +97,64 @@ async def test_stop_that_denies_its_calls() -> None:
         ({"fault": "html", "status": 200}, True, "not JSON"),
         ({"fault": "bad_request", "message": "messages: wrong\nshape"}, False, "HTTP 400"),
         ({"fault": "unauthorized"}, False, "HTTP 401"),
-        ({"fault": "truncate", "text": "long " * 100}, True, "cut off"),
+        ({"fault": "truncate", "text": "long " * 100}, True, "unusable answer"),
+        ({"fault": "truncate", "tool_calls": CALLS}, True, "unusable answer"),
         ({"fault": "reset", "text": "long " * 100}, True, "connection"),
+        ({"fault": "stream_error", "tool_calls": CALLS}, True, "_error"),
     ],
     ids=lambda value: f"{value['fault']}-{value.get('status', '')}" if isinstance(value, dict) else None,
 )
-async def test_faults(model: str, answer: Answer, retryable: bool, words: str) -> None:
-    error = await fail(model, answer)
+async def test_faults(model: str, answer: Answer, retryable: bool, words: str, stream: bool) -> None:
+    error = await fail(model, answer, stream=stream)
     assert error.retryable is retryable
     assert words in str(error)
     if answer["fault"] == "rate_limit":
         assert error.retry_after == 7.0
-    if answer["fault"] != "reset":
+    assert error.request_id in ("req_0001", None)
+    if answer["fault"] != "reset" or stream:
         assert error.request_id == "req_0001"
+        assert "(request req_0001)" in str(error)
 
 
+@each_way
 @each_wire
-async def test_an_answer_that_takes_too_long(model: str) -> None:
-    error = await fail(model, {"fault": "slow", "seconds": 20}, timeout=0.05)
+@pytest.mark.parametrize("fault", ["slow", "drip"])
+async def test_an_answer_that_takes_too_long(model: str, fault: str, stream: bool) -> None:
+    """Signs of life, which reset a read timeout, do not make an answer last for ever."""
+    error = await fail(model, {"fault": fault, "seconds": 20, "text": "x"}, timeout=0.3, stream=stream)
     assert error.retryable
     assert "timed out" in str(error)
 
 
+@each_way
 @each_wire
-async def test_nobody_there(model: str) -> None:
+async def test_an_answer_that_takes_its_time_is_taken(model: str, stream: bool) -> None:
+    assert (await ask(model, {"fault": "slow", "seconds": 0.2, "text": "late"}, stream=stream)).text == "late"
+
+
+@each_way
+@each_wire
+async def test_an_empty_answer(model: str, stream: bool) -> None:
+    reply = await ask(model, {"fault": "empty"}, stream=stream)
+    assert (reply.blocks, reply.stop) == ((), "end")
+
+
+@each_way
+@each_wire
+async def test_calls_that_are_not_as_asked_come_through_for_the_agent_to_judge(model: str, stream: bool) -> None:
+    unknown = await ask(model, {"fault": "unknown_tool", "tool_calls": CALLS}, stream=stream)
+    assert [call.name for call in unknown.calls] == ["read_file_pro", "read_file"]
+    wrong = await ask(model, {"fault": "wrong_type_args", "tool_calls": CALLS}, stream=stream)
+    assert wrong.calls[0].arguments == {"path": {"not": "this type"}}
+    assert wrong.calls[0].malformed is None
+
+
+@each_way
+@each_wire
+async def test_nobody_there(model: str, stream: bool) -> None:
     with answering({"text": "x"}) as endpoint:
         pass
-    async with connected(model, endpoint) as llm:
+    async with connected(model, endpoint, stream=stream) as llm:
         with pytest.raises(LLMError) as caught:
             await llm.complete(asking(model))
     assert caught.value.retryable

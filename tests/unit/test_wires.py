@@ -1,14 +1,31 @@
 """The three adapters through the vendors' own SDKs against the scripted endpoint."""
 
+from itertools import pairwise
+from typing import Any
+
 import pytest
 
 from perfcrew.llm.base import Message, Opaque, Reply, Text, ToolResult, Usage
-from tests.llm_endpoint.calls import CALLS, KEY, MODELS, answering, ask, asking, connected, each_wire, grown, said
+from tests.llm_endpoint.calls import (
+    CALLS,
+    KEY,
+    MODELS,
+    answering,
+    ask,
+    asking,
+    connected,
+    each_way,
+    each_wire,
+    grown,
+    said,
+)
 
 
+@each_way
 @each_wire
-async def test_a_text_answer(model: str) -> None:
-    reply = await ask(model, {"text": "Fine.", "usage": {"input": 900, "output": 7, "cached": 500, "written": 300}})
+async def test_a_text_answer(model: str, stream: bool) -> None:
+    usage = {"input": 900, "output": 7, "cached": 500, "written": 300}
+    reply = await ask(model, {"text": "Fine.", "usage": usage}, stream=stream)
     assert reply.model == model
     assert reply.blocks == (Text(text="Fine."),)
     assert reply.stop == "end"
@@ -31,10 +48,11 @@ async def test_what_is_sent(model: str) -> None:
         assert endpoint.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
+@each_way
 @each_wire
-async def test_calls_side_by_side_and_their_results(model: str) -> None:
+async def test_calls_side_by_side_and_their_results(model: str, stream: bool) -> None:
     with answering({"text": "Reading.", "tool_calls": CALLS}, {"text": "Done."}) as endpoint:
-        async with connected(model, endpoint) as llm:
+        async with connected(model, endpoint, stream=stream) as llm:
             request = asking(model)
             reply = await llm.complete(request)
             assert reply.stop == "tool"
@@ -59,10 +77,11 @@ async def test_calls_side_by_side_and_their_results(model: str) -> None:
         assert results.text == "Budget: 80 % used."
 
 
+@each_way
 @pytest.mark.parametrize("model", MODELS[:2])
-async def test_thinking_comes_back_word_for_word(model: str) -> None:
-    with answering({"thinking": "hmm", "text": "a", "tool_calls": CALLS[:1]}, {"text": "b"}) as endpoint:
-        async with connected(model, endpoint) as llm:
+async def test_thinking_comes_back_word_for_word(model: str, stream: bool) -> None:
+    with answering({"thinking": "hmm hmm hmm", "text": "a", "tool_calls": CALLS[:1]}, {"text": "b"}) as endpoint:
+        async with connected(model, endpoint, stream=stream) as llm:
             request = asking(model)
             reply = await llm.complete(request)
             opaque = reply.blocks[0]
@@ -72,9 +91,11 @@ async def test_thinking_comes_back_word_for_word(model: str) -> None:
             await llm.complete(grown(request, reply, said("and?")))
         thought = endpoint.requests[1].messages[1].thinking
         if model.startswith("anthropic"):
-            assert thought == [{"type": "thinking", "thinking": "hmm", "signature": "signature-1"}]
+            assert thought == [{"type": "thinking", "thinking": "hmm hmm hmm", "signature": "signature-1"}]
         else:
-            assert thought == [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed-1-hmm"}]
+            assert thought == [
+                {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed-1-hmm hmm hmm"}
+            ]
         assert endpoint.requests[1].messages[2].results[0].is_error, "a call without a result got one"
 
 
@@ -123,11 +144,38 @@ async def test_calls_without_ids_get_ids_that_differ_over_the_conversation() -> 
         assert len({call.id for call in (*first.calls, *second.calls)}) == 4
 
 
+@each_way
 @each_wire
-async def test_torn_unicode_travels_neither_way(model: str) -> None:
+async def test_torn_unicode_travels_neither_way(model: str, stream: bool) -> None:
     with answering({"text": "half \ud83d a pair, whole \U0001f600"}) as endpoint:
-        async with connected(model, endpoint) as llm:
+        async with connected(model, endpoint, stream=stream) as llm:
             request = asking(model, said("bytes \udcff of a file"))
             reply = await llm.complete(request)
         assert reply.text == "half ? a pair, whole \U0001f600"
         assert endpoint.requests[0].last_text == "bytes ? of a file"
+
+
+async def test_the_cache_is_marked_four_times_and_each_turn_reads_what_the_last_one_wrote() -> None:
+    model = "anthropic/x"
+    with answering({"tool_calls": CALLS[:1]}) as endpoint:
+        async with connected(model, endpoint) as llm:
+            request = asking(model)
+            for _ in range(3):
+                reply = await llm.complete(request)
+                result = ToolResult(call=reply.calls[0].id, content="seen")
+                request = grown(request, reply, Message(role="user", blocks=(result,)))
+        assert endpoint.refused == []
+        marked = [[place for place in spots(body) if place[1]] for body in endpoint.bodies]
+    assert [len(places) for places in marked] == [3, 4, 4]
+    for before, after in pairwise(marked):
+        assert before[-1][0] in [place for place, _ in after], "what was written last is read next"
+    assert {"tools/0", "system/0"} <= {place for place, _ in marked[-1]}
+
+
+def spots(body: dict[str, Any]) -> list[tuple[str, bool]]:
+    """Every block that may be marked, and whether it is."""
+    content = {f"messages/{n}": message["content"] for n, message in enumerate(body["messages"])}
+    places = {"tools": body["tools"], "system": body["system"], **content}
+    return [
+        (f"{name}/{n}", "cache_control" in block) for name, blocks in places.items() for n, block in enumerate(blocks)
+    ]

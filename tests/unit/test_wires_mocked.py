@@ -7,6 +7,7 @@ import pytest
 import respx
 
 from perfcrew.errors import LLMError
+from perfcrew.llm.abilities import Abilities
 from perfcrew.llm.base import Message, Reply, Request, Text
 from perfcrew.llm.connect import connect
 
@@ -106,6 +107,7 @@ async def test_a_failed_response(wire_mock: respx.MockRouter, code: str, retryab
 
 async def test_reasoning_that_nothing_stores_is_not_referred_to(wire_mock: respx.MockRouter) -> None:
     from perfcrew.llm.openai_responses import payload
+    from perfcrew.llm.tape import Tape
 
     model = "openai/gpt-6.2-sol"
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": None}
@@ -115,5 +117,5 @@ async def test_reasoning_that_nothing_stores_is_not_referred_to(wire_mock: respx
     reply = await ask(model)
     assert len(reply.blocks) == 2
     history = (Message(role="assistant", blocks=reply.blocks), Message(role="user", blocks=(Text(text="on"),)))
-    sent = payload(Request(model=model, system="", messages=history))["input"]
+    sent = payload(Request(model=model, system="", messages=history), Abilities(), Tape())["input"]
     assert [entry["type"] for entry in sent] == ["message", "message"]

@@ -11,11 +11,16 @@ from report_material import finish_run
 from graphs.engine import RunOptions, save_report
 from graphs.runs import Manifest, new_run_id, run_folder, write_manifest
 from perfcrew.artifacts import Artifacts
+from perfcrew.llm.accounts import Account
+from perfcrew.llm.base import Reply, Usage
+from perfcrew.llm.entries import Entry
 from perfcrew.records.events import Event
 from perfcrew.records.report import Report
 from perfcrew.records.work import Card
 from perfcrew.report.build import build_report, seal_report
 from perfcrew.settings import Settings
+
+REPLY = Reply(model="someone-1", blocks=(), stop="end", usage=Usage(input_tokens=120_000, output_tokens=8_000))
 
 
 class FakeEngine:
@@ -39,7 +44,11 @@ class FakeEngine:
         if self.during is not None:
             await self.during()
         artifacts = Artifacts(folder / "artifacts")
-        report = build_report(finish_run(artifacts)).model_copy(update={"run_id": folder.name, **self.changed})
+        account = Account(lambda model, usage: None)
+        account.add(REPLY, "coder", "implementation")
+        report = build_report(finish_run(artifacts, usage=account.table())).model_copy(
+            update={"run_id": folder.name, **self.changed}
+        )
         report = report.model_copy(update={"seal": ""})
         report = report.model_copy(update={"seal": seal_report(report)})
         save_report(folder, report)
@@ -47,7 +56,11 @@ class FakeEngine:
 
     def begin(self, options: RunOptions, settings: Settings) -> Path:
         folder = run_folder(settings.home, options.run_id or new_run_id(), new=options.run_id is None)
-        (folder / "journal.jsonl").write_text('{"kind":"run","lane":"","key":"label","value":"someone"}\n')
+        entries = [
+            Entry(kind="run", lane="", key="label", value="someone"),
+            Entry(kind="reply", lane="1/implementation/coder", key="0", value=REPLY.model_dump(mode="json")),
+        ]
+        (folder / "journal.jsonl").write_text("".join(f"{entry.model_dump_json()}\n" for entry in entries))
         if options.run_id is None:
             manifest = Manifest(
                 run_id=folder.name, repo=options.repo.resolve(), config=options.config, base="b" * 40,

@@ -127,8 +127,11 @@ def test_exec_mistakes(home: Path, words: list[str], capsys: Said) -> None:
 
 
 def test_eval_grades_each_case(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
-    async def replay(case: Case, *, settings: Settings, watch: Any) -> tuple[None, Grade]:
+    asked: list[dict[str, Any]] = []
+
+    async def replay(case: Case, *, settings: Settings, watch: Any, request: Any, **given: bool) -> tuple[None, Grade]:
         assert settings.home != home
+        asked.append(given)
         good = case.name == "one"
         checks = (Check(name="outcome", passed=good, detail="'improved'"),)
         return None, Grade(case=case.name, passed=good, checks=checks, drift=())
@@ -140,6 +143,10 @@ def test_eval_grades_each_case(home: Path, monkeypatch: pytest.MonkeyPatch, caps
     captured = capsys.readouterr()
     assert [grade["passed"] for grade in json.loads(captured.out)] == [True, False]
     assert "two: failed\n  ✗ outcome" in captured.err
+    assert asked[-1] == {"strict": False, "live_tools": False, "record": False}
+    assert start(["eval", "--replay", "--strict", "--record", "one"]) == 0
+    assert asked[-1] == {"strict": True, "live_tools": False, "record": True}
+    assert "recorded: " in capsys.readouterr().err
 
 
 def test_doctor_tells_of_models_without_their_keys(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:

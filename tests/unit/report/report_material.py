@@ -9,7 +9,7 @@ from perfcrew.duel_stats import duel_effects, noise_floors
 from perfcrew.records.base import ArtifactRef
 from perfcrew.records.evidence import Check, Evidence, Measurement
 from perfcrew.records.metrics import METRICS
-from perfcrew.records.report import PhaseRow, UsageRow
+from perfcrew.records.report import PhaseRow, UsagePart, UsageTable
 from perfcrew.records.target import HttpRequest, Settings, Target, Workload
 from perfcrew.records.work import (
     Attempt,
@@ -237,7 +237,16 @@ def finish_run(artifacts: Artifacts, *, ratio: float = 6.0, queries: int = 1, **
             PhaseRow(name="regression tests", seconds=30.0, started=202.0, group="validation"),
         ),
         "wall_seconds": 295.5,
-        "usage": UsageRow(input_tokens=120_000, output_tokens=8_000, cached_tokens=90_000, usd=0.42, model_calls=31),
+        "usage": UsageTable(
+            input_tokens=120_000, output_tokens=8_000, cached_tokens=90_000, model_calls=31, cached_share=0.75,
+            unpriced=("openai-chat/<local>",),
+            rows=(
+                UsagePart(role="coder", phase="implementation", model="example/model-1", input_tokens=100_000,
+                          output_tokens=7_000, cached_tokens=90_000, usd=0.42, model_calls=30, cached_share=0.9),
+                UsagePart(role="tester", phase="validation", model="openai-chat/<local>", input_tokens=20_000,
+                          output_tokens=1_000, model_calls=1),
+            ),
+        ),
         "models": ("example/model-1",),
         "prompts": {"architect": "0123456789abcdef"},
         "notes": ("PostgreSQL was not used here.",),

@@ -1,7 +1,7 @@
 """A report written by hand, so that its renderings can be compared word for word."""
 
 from perfcrew.records.evidence import Check
-from perfcrew.records.report import ChangeRow, CriterionRow, MetricRow, PhaseRow, Report, UsageRow
+from perfcrew.records.report import ChangeRow, CriterionRow, MetricRow, PhaseRow, Report, UsageTable
 from perfcrew.records.work import Finding, PerformanceContext, Place, Plan, PlanStep, RecipeRequest, Review
 
 
@@ -49,7 +49,7 @@ def write_report() -> Report:
         gates=(CriterionRow(name="alerts", met=None, detail="not yet"),),
         phases=(PhaseRow(name="baseline", seconds=60, started=0, group="a"),
                 PhaseRow(name="memory-sync", seconds=45.2, started=0, group="a")),
-        sequential_seconds=105.2, wall_seconds=61, usage=UsageRow(input_tokens=12000, output_tokens=900, usd=0.005),
+        sequential_seconds=105.2, wall_seconds=61, usage=UsageTable(input_tokens=12000, output_tokens=900, usd=0.005),
         models=("example/m",), branch="perfcrew/r1", target="shop", base_commit="b" * 40, head_commit="c" * 40,
         request=RecipeRequest(context=PerformanceContext(issue="Slow\n# really")), answered_by="a recording",
         plans=(Plan(round=1, summary="s", steps=(step,), criteria=(), risks="r", rollback="b"),),

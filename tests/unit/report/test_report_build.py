@@ -13,7 +13,7 @@ from perfcrew.records.metrics import METRICS
 from perfcrew.records.report import CriterionRow, PhaseRow, Report
 from perfcrew.records.work import Change, Criterion
 from perfcrew.report.build import Comparison, Material, build_report, seal_report
-from perfcrew.report.criteria import judge_criteria
+from perfcrew.report.criteria import judge_criteria, judge_criterion
 from perfcrew.report.timeline import busy_seconds, place_phases, saved_seconds
 from perfcrew.verdict import decide
 
@@ -47,7 +47,7 @@ def test_the_stable_json(report: Report) -> None:
     assert {"commit", "title", "kept", "reason", "metrics"} <= set(plain["changes"][0])
     assert {"name", "passed", "detail"} <= set(plain["checks"][0])
     assert {"name", "seconds"} <= set(plain["phases"][0])
-    assert set(plain["usage"]) == {"input_tokens", "output_tokens", "cached_tokens", "usd", "model_calls"}
+    assert set(plain["usage"]) >= {"input_tokens", "output_tokens", "cached_tokens", "usd", "model_calls"}
     assert Report.model_validate(plain) == report
 
 
@@ -227,3 +227,36 @@ def test_core_web_vitals_of_a_page(
 def test_core_web_vitals_without_a_page(report: Report) -> None:
     row = find(report.criteria, "all Core Web Vitals")
     assert row.met is None and row.detail == "the target describes no page workload"
+
+
+@pytest.mark.parametrize(("comparison", "value"), [("at_most", 10_000.0), ("improve_by", 1.0), ("at_least", 0.0)])
+def test_a_figure_that_does_not_count_meets_no_goal(artifacts: Artifacts, comparison: str, value: float) -> None:
+    known = build_report(finish_run(artifacts))
+    (row,) = [row for row in known.metrics if row.name == "http.p95_ms"]
+    goal = Criterion.model_validate(
+        {"metric": "http.p95_ms", "workload": row.workload, "comparison": comparison, "value": value}
+    )
+    assert judge_criterion(known, goal, "goal").met is True
+    doubted = row.model_copy(update={"doubt": "the load generator was the bottleneck"})
+    metrics = tuple(doubted if one is row else one for one in known.metrics)
+    told = judge_criterion(known.model_copy(update={"metrics": metrics}), goal, "goal")
+    assert told.met is None
+    assert told.detail == "measured, but does not count: the load generator was the bottleneck"
+
+
+def test_doubtful_measurements_judge_no_criterion(artifacts: Artifacts) -> None:
+    known = build_report(finish_run(artifacts))
+    rows = tuple(row.model_copy(update={"doubt": "bound"}) for row in known.metrics)
+    raw = tuple(item.model_copy(update={"doubt": "bound"}) for item in known.measurements)
+    evidence = tuple(
+        one.model_copy(
+            update={"measurements": tuple(item.model_copy(update={"doubt": "bound"}) for item in one.measurements)}
+        )
+        for one in known.evidence
+    )
+    doubted = known.model_copy(update={"metrics": rows, "measurements": raw, "evidence": evidence})
+    criteria = judge_criteria(doubted)
+    for name in ("response time", "memory usage", "load capacity"):
+        assert find(criteria, name).met is None
+        assert find(criteria, name).detail in ("measured, but does not count: bound", "not measured in this run")
+    assert find(criteria, "response time").detail == "measured, but does not count: bound"

@@ -64,6 +64,11 @@ def test_nothing_wrong_is_said_so(artifacts: Artifacts) -> None:
     assert survey.findings == ()
     for said in (printed(survey), render_survey(survey), render_survey_page(survey, artifacts)):
         assert "Nothing found that is worth mending" in said
+        assert "could not be" not in said
+    note = "vitals@shop/base: no Chromium on PATH: install it"
+    partly = survey.model_copy(update={"notes": (note, "sandbox: whatever")})
+    for said in (printed(partly, 200), render_survey(partly), render_survey_page(partly, artifacts)):
+        assert "worth mending in what was measured; 1 could not be, see the notes" in said
 
 
 def test_a_figure_that_does_not_count_is_marked(artifacts: Artifacts) -> None:

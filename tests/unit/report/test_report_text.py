@@ -7,6 +7,7 @@ from rich.console import Console
 from small_report import write_report
 
 from perfcrew.records.report import Report
+from perfcrew.report.html import render_html
 from perfcrew.report.markdown import escape, render_markdown
 from perfcrew.report.terminal import print_report
 
@@ -113,7 +114,7 @@ Checks: 1 of 2 passed
 ✗ answers: /total: 3 became 4
 
 1 min 01 s wall clock; parallel branches saved 45 s.
-0 model calls, 12,000 tokens in, 900 out, $0.0050.
+0 model calls, 12,000 tokens in (0 cached), 900 out, $0.0050.
 Note: No PostgreSQL here.
 Branch: perfcrew/r1
 Report: /runs/r1/report.html
@@ -153,3 +154,20 @@ def test_the_terminal_gets_no_control_codes_from_the_target(report: Report) -> N
 
 def test_escape_keeps_one_line() -> None:
     assert escape("a\n- b | c") == "a - b \\| c"
+
+
+def test_usage_is_told_by_role_phase_and_model_and_unknown_prices_are_said(report: Report) -> None:
+    gap = "price unknown. The price of openai-chat/<local> is unknown; all other calls cost $0.42."
+    told = f"31 model calls, 120,000 tokens in (90,000 cached, 75 %), 8,000 out, {gap}"
+    markdown = render_markdown(report)
+    assert escape(told) in markdown
+    row = ("coder", "implementation", "example/model-1", "30", "100,000", "90 %", "7,000", "$0.42")
+    assert f"| {' | '.join(escape(cell) for cell in row)} |" in markdown
+    screen = io.StringIO()
+    print_report(report, Console(file=screen, width=200))
+    assert told in screen.getvalue()
+    assert "tester, validation: 1 calls of openai-chat/<local>, 20,000 in (0 % cached)" in screen.getvalue()
+    page = render_html(report, None)
+    assert "openai-chat/&lt;local&gt;" in page
+    assert "openai-chat/<local>" not in page
+    assert '<td class="num">90 %</td>' in page
