@@ -88,8 +88,11 @@ async def test_the_databases_part_in_the_dashboard_is_told(workspace: Workspace)
             far = await measure_round_trips(workspace, commit, dashboard, "base")
             check(workspace, far)
             (row,) = unpack_rows(far.facts, "far")
-            # Each statement waits for the one before it, so what distance adds goes with their number.
-            assert number(row, "round_trips") > 0.5 * number(traced.facts, "queries_per_request")
+            # Each statement waits for the one before it. How much slower that makes a request beside the near one is
+            # for tests of the instrument itself; whatever else the machine does, it can't take less than the distance.
+            assert text(row, "endpoint") == "GET /api/dashboard"
+            distance = number(traced.facts, "queries_per_request") * number(far.facts, "rtt_ms")
+            assert number(row, "far_ms") > 0.5 * distance > 10
         else:
             with pytest.raises(InstrumentError, match="does not apply"):
                 await measure_round_trips(workspace, commit, dashboard, "base")

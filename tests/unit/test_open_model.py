@@ -206,7 +206,9 @@ async def test_capacity_of_a_server_that_does_one_thing_at_a_time(workspace: Wor
     raw = workspace.artifacts.get_json(evidence.artifact)
     assert recompute(measurement.method, raw) == measurement.value == evidence.facts["capacity_rps"]
     assert any(step["stopped"] for step in raw["steps"])
-    assert "misses http.p95_ms" in evidence.digest and "again" in evidence.digest
+    assert "misses http.p95_ms" in evidence.digest
+    # On a busy machine the generator itself may end the search, and then says so.
+    assert "again" in evidence.digest or "load generator" in evidence.digest
     assert len(evidence.digest) < 6000
 
 
