@@ -15,7 +15,7 @@ from graphs.runs import read_manifest, run_folder
 from perfcrew.entry.context import read_context
 from perfcrew.entry.drive import ask_in, console_for, drive, expect_seconds, finish, run_to_end, settings_of
 from perfcrew.entry.screen import Screen
-from perfcrew.errors import UserError
+from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.llm.recording import Recording
 from perfcrew.records.work import RecipeRequest
 from perfcrew.settings import Settings
@@ -88,8 +88,16 @@ def label_of(recording: Path) -> str:
 
 
 def _existing(path: Path | None) -> Path | None:
-    if path is not None and not path.is_file():
+    if path is None:
+        return None
+    if not path.is_file():
         raise UserError(f"{path}: no such recording")
+    try:
+        recorded = Recording(path, frozen=False).lanes()
+    except PerfcrewError as error:
+        raise UserError(str(error)) from None
+    if not recorded:
+        raise UserError(f"{path}: not a recording: no model answers in it; --record FILE writes one")
     return path
 
 
