@@ -15,6 +15,7 @@ from graphs.runs import read_manifest, run_folder
 from perfcrew.entry.context import read_context
 from perfcrew.entry.drive import ask_in, console_for, drive, expect_seconds, finish, run_to_end, settings_of
 from perfcrew.entry.screen import Screen
+from perfcrew.entry.shelf import find_run
 from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.llm.recording import Recording
 from perfcrew.records.work import RecipeRequest
@@ -50,8 +51,9 @@ def options_of(given: Mapping[str, Any], settings: Settings) -> RunOptions:
         UserError: no such run, or a context file that can't be used.
     """
     if given.get("resume"):
-        manifest = read_manifest(run_folder(settings.home, given["resume"]))
-        return RunOptions(repo=manifest.repo, config=manifest.config, request=manifest.request, run_id=given["resume"])
+        run_id = find_run(given["resume"]).name
+        manifest = read_manifest(run_folder(settings.home, run_id))
+        return RunOptions(repo=manifest.repo, config=manifest.config, request=manifest.request, run_id=run_id)
     replay = _existing(given.get("replay"))
     for name in ("strict", "recorded_tools"):
         if given.get(name) and replay is None:
