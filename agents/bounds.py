@@ -92,7 +92,7 @@ async def record(crew: Crew, lane: str, key: str, value: Any) -> None:
     async def decided() -> Any:
         return value
 
-    await crew.journal.effect(lane, key, type(value), decided)
+    await crew.journal.effect(lane, key, type(value), decided, ours=True)
 
 
 async def recollect(crew: Crew, lane: str, key: str, kind: type[R]) -> R | None:
@@ -108,4 +108,4 @@ async def recollect(crew: Crew, lane: str, key: str, kind: type[R]) -> R | None:
     async def forgotten() -> R:
         raise AssertionError(f"{lane}, {key}: the journal has it")
 
-    return await journal.effect(lane, key, kind, forgotten)
+    return await journal.effect(lane, key, kind, forgotten, ours=True)

@@ -14,7 +14,7 @@ from perfcrew.llm.accounts import place_of
 from perfcrew.llm.base import LLM, Listener, Reply, Request
 from perfcrew.llm.budget import Budget
 from perfcrew.llm.choice import Chosen, allow, choose
-from perfcrew.llm.connect import connect
+from perfcrew.llm.connect import Access, connect, locate
 from perfcrew.llm.journal import Journal
 from perfcrew.llm.limits import Limited
 from perfcrew.llm.recording import Recording
@@ -107,6 +107,27 @@ async def assemble(manifest: Manifest, folder: Path, settings: Settings, watch: 
     return Run(crew, manifest.repo)
 
 
+def check_models(chosen: Chosen, settings: Settings) -> None:
+    """Look whether every model can be asked, before anything is started.
+
+    Raises:
+        UserError: a key is missing, or an address isn't one.
+    """
+    for model in chosen.names:
+        locate(model, **_access(settings))
+
+
+def _access(settings: Settings) -> Access:
+    return Access(
+        anthropic_api_key=settings.anthropic_api_key,
+        anthropic_base_url=settings.anthropic_base_url,
+        openai_api_key=settings.openai_api_key,
+        openai_base_url=settings.openai_base_url,
+        openai_chat_api_key=settings.openai_chat_api_key,
+        openai_chat_base_url=settings.openai_chat_base_url,
+    )
+
+
 class Routed:
     """Sends each request to the client of its model; models of one run may be of several providers.
 
@@ -133,15 +154,10 @@ class Routed:
     def _connect(self, model: str, settings: Settings) -> LLM:
         client = connect(
             model,
-            anthropic_api_key=settings.anthropic_api_key,
-            anthropic_base_url=settings.anthropic_base_url,
-            openai_api_key=settings.openai_api_key,
-            openai_base_url=settings.openai_base_url,
-            openai_chat_api_key=settings.openai_chat_api_key,
-            openai_chat_base_url=settings.openai_chat_base_url,
             timeout=settings.reply_timeout_s,
             stream=settings.stream_replies,
             catalogue=self._chosen.catalogue,
+            **_access(settings),
         )
         self._adapters.append(client)
         return Limited(client, self._budget, watch=self._watch, sleep=self._sleep)

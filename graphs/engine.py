@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from langgraph.types import Command
 
-from graphs.assembly import Watch, at_work
+from graphs.assembly import Watch, at_work, check_models
 from graphs.checkpoints import open_checkpoints
 from graphs.phase import Run
 from graphs.recipe import Recipe, build
@@ -94,6 +94,9 @@ async def prepare(options: RunOptions, settings: Settings) -> tuple[Manifest, Pa
         folder = run_folder(settings.home, options.run_id)
         return read_manifest(folder), folder
     target, config = load_target(options.repo, options.config)
+    chosen = choose(settings, target.models)
+    if options.live_model or not options.replay:
+        check_models(chosen, settings)
     if options.frozen and options.replay:
         recording = Recording(options.replay, frozen=True)
         base = str(recording.value("base"))
@@ -111,7 +114,7 @@ async def prepare(options: RunOptions, settings: Settings) -> tuple[Manifest, Pa
         frozen=options.frozen,
         strict=options.strict,
         live_model=options.live_model,
-        answered_by=options.answered_by or ", ".join(choose(settings, target.models).names),
+        answered_by=options.answered_by or ", ".join(chosen.names),
         quick=options.quick,
     )
     folder = run_folder(settings.home, manifest.run_id, new=True)

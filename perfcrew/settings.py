@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from perfcrew.errors import UserError
 from perfcrew.records.base import Role
 from perfcrew.records.budget import Allowance
-from perfcrew.records.models import ModelFacts, ModelName
+from perfcrew.records.models import MODEL_FORM, MODEL_PATTERN, ModelFacts, ModelName
 
 PREFIX = "PERFCREW_"
 DOTENV = ".env"
@@ -68,12 +68,10 @@ class Settings(BaseSettings):
     """Key for the server at OPENAI_CHAT_BASE_URL, where it asks for one."""
     openai_chat_base_url: str | None = Field(default=None, validation_alias="OPENAI_CHAT_BASE_URL")
     """Where openai-chat/ models are, when they are not where openai/ models are."""
-    model: str = Field(default_factory=_default_model, pattern=r"^(anthropic|openai|openai-chat)/.+$")
+    model: str = Field(default_factory=_default_model, pattern=MODEL_PATTERN)
     """The strong model, for architect and coder: anthropic/NAME, openai/NAME (Responses), openai-chat/NAME (compatible
     servers). Default: by the key that is set, anthropic/claude-opus-5-5 or openai/gpt-6.2-sol."""
-    model_quick: str = Field(
-        default_factory=lambda known: str(known.get("model", "")), pattern=r"^(anthropic|openai|openai-chat)/.+$"
-    )
+    model_quick: str = Field(default_factory=lambda known: str(known.get("model", "")), pattern=MODEL_PATTERN)
     """The model for performance, memory-sync, tester and security. Default: the strong one."""
     model_architect: ModelName | None = None
     """The model for the architect alone; as for the other roles, it may be another provider's. Default: the strong
@@ -157,16 +155,20 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        name = variable(str(problem["loc"][0]))
-        raise UserError(f"{name}: {_expected(problem)} (in the environment, {DOTENV} or an option)") from None
+        name, *inside = [str(part) for part in problem["loc"] if part != "[key]"]
+        where = ", ".join([variable(name), *inside])
+        raise UserError(f"{where}: {_expected(problem)} (in the environment, {DOTENV} or an option)") from None
 
 
 def _expected(problem: Any) -> str:
-    if problem["type"] == "string_pattern_mismatch" and problem["loc"][0] == "load_workers":
-        return "expected COUNT@ADDRESS[:PORT], as 2@10.0.0.5"
-    if problem["type"] == "string_pattern_mismatch":
-        return "expected anthropic/NAME, openai/NAME or openai-chat/NAME"
-    message: str = problem["msg"]
+    kind, message = problem["type"], str(problem["msg"])
+    if kind == "string_pattern_mismatch":
+        form = "COUNT@ADDRESS[:PORT], as 2@10.0.0.5" if problem["loc"][0] == "load_workers" else MODEL_FORM
+        return f"expected {form}"
+    if kind == "extra_forbidden":
+        return "no such key"
+    if kind == "value_error":
+        return str(problem["ctx"]["error"])
     return message[0].lower() + message[1:]
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from perfcrew.errors import UserError
 from perfcrew.records.base import Record
+from perfcrew.records.models import MODEL_FORM
 from perfcrew.records.target import Target
 from tools.target_checks import find_mistakes
 
@@ -94,7 +95,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _describe(problem: Any, data: dict[str, Any]) -> str:
     """One line about a validation problem: the key, what was expected, what came."""
-    location = [part for part in problem["loc"] if part not in ("str", "int")]
+    location = [part for part in problem["loc"] if part not in ("str", "int", "[key]")]
     key = str(location[-1]) if location else ""
     kind, message = problem["type"], str(problem["msg"])
     where = _where(location, data)
@@ -104,11 +105,13 @@ def _describe(problem: Any, data: dict[str, Any]) -> str:
         return f"{where}: expected {_MEANING.get(key, 'a value')}, got nothing"
     if kind == "value_error":
         return f"{where}: {problem['ctx']['error']}"
-    expected = _EXPECTED.get(kind) or (_PATTERNS.get(key) if kind == "string_pattern_mismatch" else None)
+    expected = _EXPECTED.get(kind)
+    if kind == "string_pattern_mismatch":
+        expected = MODEL_FORM if location[0] == "models" else _PATTERNS.get(key)
     if kind == "literal_error":
         expected = problem["ctx"]["expected"]
     expected = expected or message.removeprefix("Input should be ").removeprefix("Value should be ")
-    if location and location[-1] != problem["loc"][-1]:
+    if problem["loc"][-1:] in (("str",), ("int",)):
         expected = "a text or a whole number"
     return f"{where}: expected {expected}, got {_short(problem['input'])}"
 

@@ -157,8 +157,11 @@ class FrozenTools(Journal):
         *,
         asked: Any = None,
         reapply: bool = False,  # noqa: ARG002 - nothing is applied to a frozen world
+        ours: bool = False,
     ) -> R:
         """The recorded result of an effect."""
+        if ours:
+            return await super().effect(lane, key, kind, run, asked=asked, ours=True)
         spot, _, tool = key.partition(":")
         place = self._places.get((lane, spot))
         then = f"turn-{place.turn}.{place.number}:{tool}" if place else key

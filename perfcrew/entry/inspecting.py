@@ -39,7 +39,7 @@ def report(run: str, form: str | None) -> int:
 @click.option("--raw", "form", flag_value="raw", help="Print the lines of the journal as they are.")
 @click.option("--json", "form", flag_value="json", help="Print the overview as JSON.")
 def journal(run: str, role: str | None, turn: int | None, form: str | None) -> int:
-    """Show who asked what in a run, what came back, tokens and seconds.
+    """Show who asked what in a run, what came back, tokens, seconds and money.
 
     RUN is a run's id, its folder, `last`, or a recording. The run may still be at work.
     """

@@ -1,4 +1,4 @@
-"""`perfcrew journal`: who asked what, what came back, tokens and seconds."""
+"""`perfcrew journal`: who asked what, what came back, tokens, seconds and money."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from rich.text import Text
 
 from perfcrew.entry.shelf import find_run
 from perfcrew.errors import UserError
+from perfcrew.llm import models
+from perfcrew.llm.accounts import Price, noted_prices
 from perfcrew.llm.base import Reply
 from perfcrew.llm.differences import show_block, show_block_head, show_message, show_tool
 from perfcrew.llm.entries import TEXT, Entry, read_entries, whole_part
@@ -34,6 +36,8 @@ class Row(Record):
     input_tokens: int | None = None
     cached_tokens: int | None = None
     output_tokens: int | None = None
+    usd: float | None = None
+    """None where the price is not known."""
     seconds: float | None = None
     asked: str = ""
     """What was new in the question."""
@@ -45,20 +49,25 @@ def show_journal(name: str, *, role: str | None, turn: int | None, form: str | N
     """Print a journal, or what of it has to do with a role or a turn."""
     path = _find(name)
     entries = list(read_entries(path))
+    if not entries:
+        raise UserError(f"{path}: not a journal, or an empty one")
+    price = noted_prices(entries, models.price)
     texts = {entry.key.removeprefix(TEXT): entry.value for entry in entries if entry.key.startswith(TEXT)}
     chosen = [entry for entry in entries if _is_wanted(entry, role, turn)]
     if not chosen:
-        roles = ", ".join(sorted({role_of(entry.lane) for entry in entries} - {""})) or "nobody"
+        roles = ", ".join(sorted({role_of(entry.lane) for entry in entries if entry.kind == "reply"})) or "nobody"
         turns = max((turn_of(entry) or 0 for entry in entries if not role or role_of(entry.lane) == role), default=0)
         raise UserError(f"{path}: nothing there of that role and turn; there are {roles}, turns 0 to {turns}")
     if form == "raw":
         _print_raw(path, role, turn)
     elif form == "json":
-        click.echo(json.dumps([make_row(entry).model_dump() for entry in chosen if entry.kind != "run"], indent=1))
+        click.echo(
+            json.dumps([make_row(entry, price).model_dump() for entry in chosen if entry.kind != "run"], indent=1)
+        )
     else:
         console = Console(highlight=False)
         _print_facts(console, entries if role is None and turn is None else [])
-        _print_lanes(console, chosen, texts, whole=turn is not None)
+        _print_lanes(console, chosen, texts, price, whole=turn is not None)
     return 0
 
 
@@ -90,7 +99,7 @@ def _is_wanted(entry: Entry, role: str | None, turn: int | None) -> bool:
     return turn is None or turn_of(entry) == turn
 
 
-def make_row(entry: Entry) -> Row:
+def make_row(entry: Entry, price: Price) -> Row:
     """An entry as one row."""
     place: dict[str, Any] = {"lane": entry.lane, "role": role_of(entry.lane), "turn": turn_of(entry)}
     if entry.kind != "reply":
@@ -107,6 +116,7 @@ def make_row(entry: Entry) -> Row:
         input_tokens=reply.usage.input_tokens,
         cached_tokens=reply.usage.cached_tokens,
         output_tokens=reply.usage.output_tokens,
+        usd=price(reply.model, reply.usage),
         seconds=reply.seconds,
         asked=_brief(" ".join(said)),
         came=" → ".join(part for part in (_brief(reply.text), calls) if part) or f"nothing ({reply.stop})",
@@ -133,13 +143,14 @@ def _print_facts(console: Console, entries: list[Entry]) -> None:
             console.print(Text(f"{entry.key}: ", style="dim").append(safe(_brief(_told(entry.value)))), soft_wrap=True)
 
 
-def _print_lanes(console: Console, entries: list[Entry], texts: dict[str, Any], *, whole: bool) -> None:
+def _print_lanes(console: Console, entries: list[Entry], texts: dict[str, Any], price: Price, *, whole: bool) -> None:
     lanes = dict.fromkeys(entry.lane for entry in entries if entry.kind != "run")
     for lane in lanes:
         console.print(safe(f"\n{lane}", "bold"), soft_wrap=True)
         for entry in entries:
             if entry.lane == lane and entry.kind != "run":
-                lines = _tell_whole(entry, texts) if whole else _tell(make_row(entry))
+                row = make_row(entry, price)
+                lines = _tell_whole(entry, row, texts) if whole else _tell(row)
                 for line in lines:
                     console.print(line, soft_wrap=True)
 
@@ -151,15 +162,15 @@ def _tell(row: Row) -> Iterator[Text]:
         return
     cached = f", {row.cached_tokens / row.input_tokens:.0%} cached" if row.cached_tokens and row.input_tokens else ""
     head = f"  turn {row.turn}: {row.model}, {row.input_tokens:,} tokens in{cached}, {row.output_tokens:,} out, {took}"
+    head += f", {row.usd:.4f} USD" if row.usd is not None else ""
     yield safe(head, "cyan")
     if row.asked:
         yield safe(f"    asked: {row.asked}", "dim")
     yield safe(f"    came:  {row.came}")
 
 
-def _tell_whole(entry: Entry, texts: dict[str, Any]) -> Iterator[Text]:
+def _tell_whole(entry: Entry, row: Row, texts: dict[str, Any]) -> Iterator[Text]:
     """An entry with all its texts."""
-    row = make_row(entry)
     if entry.kind != "reply":
         yield safe(f"  {row.what}, {row.seconds or 0:.1f} s", "cyan")
         yield from _indented(_told(entry.value))

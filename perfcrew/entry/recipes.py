@@ -15,7 +15,8 @@ from graphs.runs import read_manifest, run_folder
 from perfcrew.entry.context import read_context
 from perfcrew.entry.drive import ask_in, console_for, drive, expect_seconds, finish, run_to_end, settings_of
 from perfcrew.entry.screen import Screen
-from perfcrew.errors import UserError
+from perfcrew.entry.shelf import find_run
+from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.llm.recording import Recording
 from perfcrew.records.work import RecipeRequest
 from perfcrew.settings import Settings
@@ -50,8 +51,9 @@ def options_of(given: Mapping[str, Any], settings: Settings) -> RunOptions:
         UserError: no such run, or a context file that can't be used.
     """
     if given.get("resume"):
-        manifest = read_manifest(run_folder(settings.home, given["resume"]))
-        return RunOptions(repo=manifest.repo, config=manifest.config, request=manifest.request, run_id=given["resume"])
+        run_id = find_run(given["resume"]).name
+        manifest = read_manifest(run_folder(settings.home, run_id))
+        return RunOptions(repo=manifest.repo, config=manifest.config, request=manifest.request, run_id=run_id)
     replay = _existing(given.get("replay"))
     for name in ("strict", "recorded_tools"):
         if given.get(name) and replay is None:
@@ -88,8 +90,16 @@ def label_of(recording: Path) -> str:
 
 
 def _existing(path: Path | None) -> Path | None:
-    if path is not None and not path.is_file():
+    if path is None:
+        return None
+    if not path.is_file():
         raise UserError(f"{path}: no such recording")
+    try:
+        recorded = Recording(path, frozen=False).lanes()
+    except PerfcrewError as error:
+        raise UserError(str(error)) from None
+    if not recorded:
+        raise UserError(f"{path}: not a recording: no model answers in it; --record FILE writes one")
     return path
 
 

@@ -98,17 +98,27 @@ def verify_usage(report: Report, journal: Path) -> int:
     return figures
 
 
+def noted_prices(entries: Iterable[Entry], otherwise: Price = lambda _model, _usage: None) -> Price:
+    """Prices as `note_prices` kept them.
+
+    Args:
+        entries: a run's journal.
+        otherwise: what models cost of which the journal says nothing, such as those of a run at work.
+    """
+    noted = {
+        entry.key.removeprefix(PRICE_OF): Model.model_validate(entry.value)
+        for entry in entries
+        if entry.kind == "run" and entry.key.startswith(PRICE_OF) and entry.value is not None
+    }
+    return lambda model, usage: noted[model].usd(usage) if model in noted else otherwise(model, usage)
+
+
 def _count_again(entries: Iterable[Entry]) -> UsageTable:
-    prices: dict[str, Model] = {}
-    replies: list[tuple[str, Reply]] = []
+    entries = list(entries)
+    account = Account(noted_prices(entries))
     for entry in entries:
         if entry.kind == "reply":
-            replies.append((entry.lane, Reply.model_validate(entry.value)))
-        elif entry.kind == "run" and entry.key.startswith(PRICE_OF) and entry.value is not None:
-            prices[entry.key.removeprefix(PRICE_OF)] = Model.model_validate(entry.value)
-    account = Account(lambda model, usage: prices[model].usd(usage) if model in prices else None)
-    for lane, reply in replies:
-        account.add(reply, *place_of(lane))
+            account.add(Reply.model_validate(entry.value), *place_of(entry.lane))
     return account.table()
 
 

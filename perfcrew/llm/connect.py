@@ -1,6 +1,7 @@
 """From a model's name to whoever answers for it. The vendors' SDKs are heavy: each is imported when first needed."""
 
 import ipaddress
+from typing import NamedTuple, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -14,6 +15,23 @@ FAMILIES = {"claude": "anthropic", "gpt": "openai"}
 NO_KEY = "none"
 
 Secret = SecretStr | str | None
+
+
+class Access(TypedDict, total=False):
+    """Keys and addresses of services."""
+
+    anthropic_api_key: Secret
+    """Needed for the `anthropic` wire unless its base URL is on this machine."""
+    anthropic_base_url: str | None
+    """Another address that speaks Messages."""
+    openai_api_key: Secret
+    """Needed for both `openai` wires unless their base URL is on this machine."""
+    openai_base_url: str | None
+    """Another address that speaks OpenAI's wires; `/v1` is added where no path is given."""
+    openai_chat_api_key: Secret
+    """For the server at `openai_chat_base_url`; no other key is ever sent there."""
+    openai_chat_base_url: str | None
+    """Where `openai-chat` models are, when not where `openai` models are."""
 
 
 def full_name(model: str) -> str:
@@ -31,32 +49,17 @@ def full_name(model: str) -> str:
     raise UserError(f"model {model!r}: name its provider, as in {', '.join(f'{wire}/NAME' for wire in WIRES)}")
 
 
-def connect(
-    model: str,
-    *,
-    anthropic_api_key: Secret = None,
-    anthropic_base_url: str | None = None,
-    openai_api_key: Secret = None,
-    openai_base_url: str | None = None,
-    openai_chat_api_key: Secret = None,
-    openai_chat_base_url: str | None = None,
-    timeout: float = 900.0,
-    stream: bool = False,
-    catalogue: Catalogue = LISTED,
-) -> LLM:
-    """An adapter that answers requests for a model.
+class Service(NamedTuple):
+    """Where a model answers."""
 
-    Args:
-        model: `anthropic/NAME` (Messages), `openai/NAME` (Responses) or `openai-chat/NAME` (Chat Completions).
-        anthropic_api_key: needed for the `anthropic` wire unless its base URL is on this machine.
-        anthropic_base_url: another address that speaks Messages.
-        openai_api_key: needed for both `openai` wires unless their base URL is on this machine.
-        openai_base_url: another address that speaks OpenAI's wires; `/v1` is added where no path is given.
-        openai_chat_api_key: for the server at `openai_chat_base_url`; no other key is ever sent there.
-        openai_chat_base_url: where `openai-chat` models are, when not where `openai` models are.
-        timeout: seconds for one whole answer.
-        stream: take every answer in pieces, also when nobody listens.
-        catalogue: what is known of models.
+    wire: str
+    url: str | None
+    """None is the vendor's own address."""
+    key: str
+
+
+def locate(model: str, **access: Unpack[Access]) -> Service:
+    """Who would be asked for a model. Costs no import of an SDK.
 
     Raises:
         UserError: the name has no provider, a key is missing, or a base URL isn't one.
@@ -64,24 +67,48 @@ def connect(
     model = full_name(model)
     wire = model.partition("/")[0]
     if wire == "anthropic":
-        url = _checked("ANTHROPIC_BASE_URL", anthropic_base_url)
-        key = _key("ANTHROPIC_API_KEY", anthropic_api_key, url, model)
-        from perfcrew.llm import abilities, anthropic
-
-        able = abilities.Abilities.of(catalogue.find(model))
+        url = _checked("ANTHROPIC_BASE_URL", access.get("anthropic_base_url"))
+        key = _key("ANTHROPIC_API_KEY", access.get("anthropic_api_key"), url, model)
         # The SDK adds /v1 itself, and people copy addresses with it.
-        address = url.removesuffix("/v1") if url else anthropic.BASE_URL
-        return anthropic.Anthropic(key, address, timeout, stream=stream, abilities=able)
-    service, given, place = "OPENAI", openai_api_key, openai_base_url
-    if wire == "openai-chat" and openai_chat_base_url:
-        service, given, place = "OPENAI_CHAT", openai_chat_api_key, openai_chat_base_url
+        return Service(wire, url and url.removesuffix("/v1"), key)
+    service, given, place = "OPENAI", access.get("openai_api_key"), access.get("openai_base_url")
+    if wire == "openai-chat" and access.get("openai_chat_base_url"):
+        service, given, place = "OPENAI_CHAT", access.get("openai_chat_api_key"), access["openai_chat_base_url"]
     url = _checked(f"{service}_BASE_URL", place)
     key = _key(f"{service}_API_KEY", given, url, model)
-    if url and not urlsplit(url).path:
-        url += "/v1"
-    from perfcrew.llm import abilities, openai, openai_chat, openai_responses
+    return Service(wire, f"{url}/v1" if url and not urlsplit(url).path else url, key)
 
-    able = abilities.Abilities.of(catalogue.find(model))
+
+def connect(
+    model: str,
+    *,
+    timeout: float = 900.0,
+    stream: bool = False,
+    catalogue: Catalogue = LISTED,
+    **access: Unpack[Access],
+) -> LLM:
+    """An adapter that answers requests for a model.
+
+    Args:
+        model: `anthropic/NAME` (Messages), `openai/NAME` (Responses) or `openai-chat/NAME` (Chat Completions).
+        timeout: seconds for one whole answer.
+        stream: take every answer in pieces, also when nobody listens.
+        catalogue: what is known of models.
+        access: keys and addresses.
+
+    Raises:
+        UserError: the name has no provider, a key is missing, or a base URL isn't one.
+    """
+    wire, url, key = locate(model, **access)
+    from perfcrew.llm import abilities
+
+    able = abilities.Abilities.of(catalogue.find(full_name(model)))
+    if wire == "anthropic":
+        from perfcrew.llm import anthropic
+
+        return anthropic.Anthropic(key, url or anthropic.BASE_URL, timeout, stream=stream, abilities=able)
+    from perfcrew.llm import openai, openai_chat, openai_responses
+
     adapter = openai_responses.OpenAIResponses if wire == "openai" else openai_chat.OpenAIChat
     return adapter(key, url or openai.BASE_URL, timeout, stream=stream, abilities=able)
 

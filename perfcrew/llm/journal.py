@@ -194,6 +194,7 @@ class Journal:
         *,
         asked: Any = None,
         reapply: bool = False,
+        ours: bool = False,
     ) -> R:
         """The result of an effect on the world: from this journal, else from a frozen recording, else by doing it.
 
@@ -205,10 +206,11 @@ class Journal:
             asked: the arguments; their digest is stored for audit.
             reapply: do it again on resume, although its result is known. For cheap local changes, such as an edit in
                 a worktree that was reset; what counts stays the known result.
+            ours: a decision of ours rather than something that the world gave: no recorded tool stands in for it.
         """
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         known = self._known.get(("effect", lane, key))
-        frozen = self.source is not None and self.source.frozen
+        frozen = self.source is not None and self.source.frozen and not ours
         if known is None and frozen and self.source is not None:
             known = self.source.find("effect", self.recorded_lane(lane), key)
             if known is None:

@@ -10,6 +10,7 @@ _UNKNOWN = frozenset({"default", "title", "minLength", "maxLength", "uniqueItems
 _UNKNOWN_LOOSE = _UNKNOWN | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "maxItems"}
 _INEXPRESSIBLE = frozenset({"allOf", "not", "if", "patternProperties", "prefixItems", "dependentRequired"})
 _NULL = {"type": "null"}
+_MISSING = object()
 
 
 class _Inexpressible(Exception):
@@ -95,7 +96,7 @@ def _relaxed(value: Any, schema: Any, known: dict[str, Any]) -> Any:
     return {
         name: _relaxed(item, properties[name], known)
         for name, item in value.items()
-        if item is not None or name in required or _takes_null(properties[name], known)
+        if item is not None or name in required or _means_something(properties[name], known)
     }
 
 
@@ -109,5 +110,7 @@ def _branches(schema: Any, known: dict[str, Any]) -> list[dict[str, Any]]:
     return [branch for part in parts for branch in _branches(part, known)] if parts else [schema]
 
 
-def _takes_null(schema: Any, known: dict[str, Any]) -> bool:
-    return any(part.get("type") in ("null", None) for part in _branches(schema, known))
+def _means_something(schema: Any, known: dict[str, Any]) -> bool:
+    """Whether null as a value of an optional property differs from leaving it out."""
+    takes_null = any(part.get("type") in ("null", None) for part in _branches(schema, known))
+    return takes_null and schema.get("default", _MISSING) is not None

@@ -6,7 +6,9 @@ from pydantic import Field
 
 from perfcrew.records.base import Record, Role
 
-ModelName = Annotated[str, Field(pattern=r"^(anthropic|openai|openai-chat)/.+$")]
+MODEL_PATTERN = r"^(anthropic|openai|openai-chat)/.+$"
+MODEL_FORM = "anthropic/NAME, openai/NAME or openai-chat/NAME"
+ModelName = Annotated[str, Field(pattern=MODEL_PATTERN)]
 ROLES: tuple[Role, ...] = ("performance", "memory-sync", "architect", "coder", "tester", "security")
 
 

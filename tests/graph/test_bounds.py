@@ -211,6 +211,19 @@ async def test_a_resume_with_a_spent_budget_gives_the_answer_that_was_given(tmp_
     assert crew.journal.drift == {}
 
 
+@pytest.mark.parametrize("window", [None, 30_000], ids=["budget", "window"])
+async def test_a_live_model_with_recorded_tools_is_bound_as_ever(tmp_path: Path, window: int | None) -> None:
+    first = crew_of(tmp_path / "a", Model(looks=12))
+    await converse(AGENT, "s", "b", first, "0/x/tester")
+    first.journal.close()
+    recording = Recording(first.journal.path, frozen=True, replies=False)
+    llm = Model(looks=12, window=window)
+    crew = crew_of(tmp_path / "b", llm, recording, budget=Budget(turns=100 if window else 5))
+    assert (await converse(AGENT, "s", "b", crew, "0/x/tester")).answer.word == "x"
+    assert llm.refused if window else len(llm.asked) == 6
+    crew.journal.close()
+
+
 async def test_a_replay_is_not_bound_by_the_budget_of_who_replays_it(tmp_path: Path) -> None:
     first = crew_of(tmp_path / "a", Model(looks=5))
     done = await converse(AGENT, "s", "b", first, "0/x/tester")

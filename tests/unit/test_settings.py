@@ -53,6 +53,12 @@ def test_keys_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PERFCREW_MAX_STEPS", "many", "PERFCREW_MAX_STEPS: input should be a valid integer"),
         ("PERFCREW_MODEL", "gpt", "PERFCREW_MODEL: expected anthropic/NAME, openai/NAME or openai-chat/NAME"),
         ("PERFCREW_BUDGET_USD", "0", "PERFCREW_BUDGET_USD: input should be greater than 0"),
+        ("PERFCREW_MODEL_CODER", "gpt", "PERFCREW_MODEL_CODER: expected anthropic/NAME, openai/NAME"),
+        ("PERFCREW_MODEL_TABLE", "{", "PERFCREW_MODEL_TABLE: not JSON"),
+        ("PERFCREW_MODEL_TABLE", '{"x": {}}', "PERFCREW_MODEL_TABLE, x: expected anthropic/NAME, openai/NAME"),
+        ("PERFCREW_MODEL_TABLE", '{"openai/x": {"contxt": 1}}', "PERFCREW_MODEL_TABLE, openai/x, contxt: no such key"),
+        ("PERFCREW_ROLE_BUDGETS", '{"codr": {}}', "PERFCREW_ROLE_BUDGETS, codr: input should be 'performance'"),
+        ("PERFCREW_ROLE_BUDGETS", '{"coder": {"usd": 0}}', "PERFCREW_ROLE_BUDGETS, coder, usd: input should be"),
     ],
 )  # fmt: skip
 def test_mistakes_take_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str) -> None:

@@ -197,6 +197,22 @@ MISTAKES = {
         edit("id = [1, 2, 3]", "id = [1.5]"),
         "workload 1 (items), params, id 1: expected a text or a whole number, got 1.5",
     ),
+    "model without a provider": (
+        edit("[database]", '[models.roles]\ncoder = "gpt"\n\n[database]'),
+        'models, roles, coder: expected anthropic/NAME, openai/NAME or openai-chat/NAME, got "gpt"',
+    ),
+    "model without a provider in the table": (
+        edit("[database]", "[models.table.gpt]\ncontext = 4096\n\n[database]"),
+        'models, table, gpt: expected anthropic/NAME, openai/NAME or openai-chat/NAME, got "gpt"',
+    ),
+    "unknown fact about a model": (
+        edit("[database]", '[models.table."openai/x"]\ncontxt = 1\n\n[database]'),
+        "models, table, openai/x, contxt: no such key",
+    ),
+    "budget of nothing": (
+        edit("[database]", "[budget.roles.coder]\nusd = 0\n\n[database]"),
+        "budget, roles, coder, usd: expected greater than 0, got 0",
+    ),
     "missing start": (
         edit('start = "{env}/bin/uvicorn shop:app --port {port}"\n', ""),
         "target, start: expected the command that starts the application, with {port}, got nothing",

@@ -13,9 +13,11 @@ sys.path.append(str(Path(__file__).parents[1]))
 from graphs.runs import list_runs
 from perfcrew.entry.cli import start
 from perfcrew.entry.inspecting import ROLES
+from perfcrew.llm.accounts import PRICE_OF
 from perfcrew.llm.base import Message, Reply, Request, Text, ToolCall, ToolResult, ToolSpec, Usage
 from perfcrew.llm.entries import read_entries
 from perfcrew.llm.journal import Journal
+from perfcrew.llm.models import Model
 from perfcrew.records.models import ROLES as KNOWN
 from tools.tool import ToolOutput
 
@@ -112,6 +114,22 @@ def test_the_overview_as_json(run: Path, capsys: Said) -> None:
     rows = json.loads(capsys.readouterr().out)
     assert [(row["what"], row["turn"]) for row in rows] == [("reply", 0), ("ask_service", 0), ("reply", 1)]
     assert rows[0]["cached_tokens"] == 1500
+    assert rows[0]["usd"] is None
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["when the report was written", "while at work"])
+def test_what_a_reply_cost(tmp_path: Path, capsys: Said, noted: bool) -> None:
+    model = "anthropic/of-a-kind" if noted else "anthropic/claude-opus-5-5"
+    reply = Reply(model=model, blocks=(), stop="end", usage=Usage(input_tokens=10_000, output_tokens=1_000))
+    journal = Journal(tmp_path / "journal.jsonl")
+    request = Request(model=model, system="", messages=(said("x"),))
+    asyncio.run(journal.reply(TESTER, 0, request, giving(reply)))
+    if noted:
+        facts = Model(name="of-a-kind", provider="anthropic", usd_input=4, usd_output=20)
+        journal.note(f"{PRICE_OF}{model}", facts.model_dump(mode="json"))
+    journal.close()
+    assert start(["journal", str(journal.path)]) == 0
+    assert "10,000 tokens in, 1,000 out, 0.0 s, 0.0600 USD" in capsys.readouterr().out
 
 
 def test_a_recording_and_a_run_at_work_can_be_read(run: Path, tmp_path: Path, capsys: Said) -> None:
@@ -129,6 +147,9 @@ def test_what_is_not_there_is_one_line_and_exit_code_2(run: Path, capsys: Said) 
         said_then = capsys.readouterr()
         assert said_then.out == ""
         assert len(said_then.err.splitlines()) == 1
+    Path("empty.jsonl").write_text("torn")
+    assert start(["journal", "empty.jsonl"]) == 2
+    assert "empty.jsonl: not a journal, or an empty one" in capsys.readouterr().err
     (run / "journal.jsonl").unlink()
     assert start(["journal"]) == 2
     assert "has no journal" in capsys.readouterr().err

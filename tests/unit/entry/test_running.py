@@ -66,6 +66,8 @@ def test_a_run_is_resumed_by_its_id(engine: FakeEngine, home: Path, shop: Path, 
     assert start(["run", "shop", "--variation", "database"]) == 0
     run_id = list_runs(home)[0].name
     assert start(["run", "--resume", run_id]) == 0
+    assert start(["run", "--resume", "last"]) == 0
+    assert engine.given[-1].run_id == run_id
     assert (engine.given[1].run_id, engine.given[1].repo, engine.given[1].request.variation) == (
         run_id,
         shop,
