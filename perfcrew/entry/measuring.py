@@ -75,7 +75,7 @@ def compare(**given: Any) -> int:
 
     Both run side by side, each with the environment that its own setup inputs ask for and its own copy of the data,
     loaded by turns over several fresh starts, after the base was compared with itself for the noise of the machine.
-    All http and command workloads take part; the risk of a false alarm is shared among them. With --worktree the
+    All workloads take part, pages too; the risk of a false alarm is shared among them. With --worktree the
     second argument is the PATH.
 
     Exit codes: 0 improved, or no significant change; 1 regressed, with --strict also underpowered; 2 your mistake;
