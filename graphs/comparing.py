@@ -14,7 +14,7 @@ from perfcrew.errors import InstrumentError, PerfcrewError, UserError
 from perfcrew.records.events import Event
 from perfcrew.records.evidence import Check
 from perfcrew.records.survey import Bout, Comparison, Revision
-from perfcrew.records.target import Workload
+from perfcrew.records.target import Target, Workload
 from perfcrew.report.comparing import conclude, guarded
 from perfcrew.report.survey_seal import seal
 from perfcrew.settings import Settings
@@ -27,8 +27,6 @@ from tools.protocol import Protocol
 from tools.revisions import bring_commit, commit_worktree, find_commit, subject_of
 from tools.target import load_target
 from tools.workspace import Workspace
-
-COMPARABLE = ("http", "command")
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ async def compare_revisions(
     """
     began = time.monotonic()
     target, path = load_target(options.repo, options.config)
-    _comparable(choose(target, options.workloads, str(path)).workload, str(path))
+    choose(target, options.workloads, str(path))
     state = await inspect_repo(options.repo)
     base, candidate = await _revisions(options, state)
     manifest = manifest_of("compare", state, options.config, quick=options.quick, base=base.commit)
@@ -86,8 +84,9 @@ async def compare_revisions(
         outcome, reason = conclude(bouts, checks)
         comparison = Comparison(
             base=base, candidate=candidate, outcome=outcome, reason=reason, environment=describe_machine(),
-            bouts=bouts, checks=checks, notes=(*_notes(state, workspace), *missed), run_id=manifest.run_id,
-            target=workspace.target.target.name, quick=options.quick, seconds=time.monotonic() - began,
+            bouts=bouts, checks=checks, notes=(*notes_of(state.model_copy(update={"dirty": False})), *missed),
+            run_id=manifest.run_id, target=workspace.target.target.name, quick=options.quick,
+            seconds=time.monotonic() - began,
         )  # fmt: skip
     comparison = seal(comparison)
     write_result(folder, COMPARISON, comparison)
@@ -105,8 +104,13 @@ class _Match:
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """Those that a duel can be fought over."""
-        return tuple(one for one in self.workspace.target.workload if one.kind in COMPARABLE)
+        """Those that put load on the arms: pages have duels of their own."""
+        return loads_of(self.workspace.target)
+
+
+def loads_of(target: Target) -> tuple[Workload, ...]:
+    """The target's workloads but its pages."""
+    return tuple(workload for workload in target.workload if workload.kind != "page")
 
 
 async def _revisions(options: CompareOptions, state: RepoState) -> tuple[Revision, Revision]:
@@ -119,11 +123,6 @@ async def _revisions(options: CompareOptions, state: RepoState) -> tuple[Revisio
     if commit == base.commit:
         raise UserError(f"{options.base} and {options.candidate} are the same commit {commit[:12]}")
     return base, Revision(name=options.candidate, commit=commit, subject=await subject_of(state.root, commit))
-
-
-def _comparable(workloads: tuple[Workload, ...], where: str) -> None:
-    if not any(workload.kind in (*COMPARABLE, "page") for workload in workloads):
-        raise UserError(f"{where}: no workload of kind {', '.join(COMPARABLE)} or page, so there is nothing to compare")
 
 
 def _named(revision: Revision) -> str:
@@ -195,11 +194,3 @@ async def _check(match: _Match) -> tuple[Check, ...]:
         detail = check.detail.splitlines()[0] if check.detail else ""
         match.tell("measured" if check.passed else "note", f"{'✓' if check.passed else '✗'} {check.name}: {detail}")
     return (*checks, *own)
-
-
-def _notes(state: RepoState, workspace: Workspace) -> tuple[str, ...]:
-    left = [one.name for one in workspace.target.workload if one.kind not in (*COMPARABLE, "page")]
-    skipped = (
-        (f"not compared: {', '.join(left)}; duels take {', '.join(COMPARABLE)} and page workloads",) if left else ()
-    )
-    return (*notes_of(state.model_copy(update={"dirty": False})), *skipped)

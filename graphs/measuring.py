@@ -73,10 +73,10 @@ async def take_all(
         only: kinds of evidence to which the plan is limited; empty for all.
 
     Returns:
-        The evidence, and a line for each measurement that could not be taken.
+        The evidence, and a line for each reason why measurements could not be taken, which names them.
     """
     evidence: list[Evidence] = []
-    notes: list[str] = []
+    missed: dict[str, list[str]] = {}
 
     async def attempt(key: str, run: Callable[[], Awaitable[Evidence]]) -> None:
         tell("tool", key)
@@ -86,9 +86,9 @@ async def take_all(
             tell("note", f"{key}: {error}")
             return
         except (InstrumentError, ReplayMiss) as error:
-            line = f"{key}: {error}"
-            notes.append(line)
-            tell("warning", line)
+            if (reason := str(error)) not in missed:
+                tell("warning", f"{key}: {reason}")
+            missed.setdefault(reason, []).append(key)
             return
         evidence.append(item)
         tell("measured", item.title)
@@ -103,7 +103,7 @@ async def take_all(
             # The first workload's key is the arm's alone, as journals have known it from the beginning.
             key = f"{follow.kind}@{item.id.partition('@')[2] if place else arm}"
             await attempt(key, _following(follow, workspace, item, arm))
-    return evidence, notes
+    return evidence, [f"{', '.join(keys)}: {reason}" for reason, keys in missed.items()]
 
 
 def _fits(step: Step, evidence: Iterable[Evidence]) -> bool:

@@ -94,12 +94,6 @@ def _average(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return found
 
 
-def growth_bound(memory: Any, bound: str) -> float:
-    """`mean`, `low` or `high` of the judged growth, in kB a request."""
-    growth = judge_growth(memory)
-    return {"mean": growth.mean, "low": growth.low, "high": growth.high}[bound]
-
-
 def peak_above_idle(memory: Any) -> float:
     """The highest USS under load above what the idle server had after its warm-up, in MB."""
     return max(0.0, max(float(point[2]) for point in memory["points"]) - float(memory["idle"]))

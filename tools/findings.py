@@ -31,12 +31,15 @@ UNSHARED = {
     "lighthouse": "Lighthouse estimates what it costs",
 }
 """Why the findings of an instrument have no share of end-to-end time."""
+ANONYMOUS = ("(anonymous)", "<lambda>")
+"""What profilers call a function without a name: V8's, CPython's. Many functions share it, so it names none."""
 _PARAMETER = re.compile(r"\{[^/}]*\}|<[^/>]*>|:\w+|\*")
 
 
 def finding_id(kind: str, place: Place) -> str:
     """`kind@place`: the most telling part of the place names it."""
-    return f"{kind}@{place.fingerprint or place.symbol or place.endpoint or place.path or 'application'}"
+    symbol = f"{place.path}:{place.line}" if place.symbol in ANONYMOUS else place.symbol
+    return f"{kind}@{place.fingerprint or symbol or place.endpoint or place.path or 'application'}"
 
 
 def make_finding(

@@ -154,7 +154,8 @@ def _numbers(said: str) -> tuple[int, ...]:
 
 async def _try_bwrap(_: Workspace) -> str:
     if not await asyncio.to_thread(available):
-        raise _Missing(f"{describe()}; apt install bubblewrap")
+        said = describe()
+        raise _Missing(said if "install" in said else f"{said}; apt install bubblewrap")
     return describe().partition(":")[0]
 
 

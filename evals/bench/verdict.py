@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,9 +52,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer duels and a short live part: within a minute")
     parser.add_argument("--record", type=Path, help="keep the live noise in this file")
     given = parser.parse_args()
+    began = time.monotonic()
     figures = simulate(runs=150 if given.quick else 1000)
     figures |= asyncio.run(run_live(starts=4 if given.quick else 46, record=given.record))
-    print(json.dumps(figures))
+    print(json.dumps({**figures, "seconds": round(time.monotonic() - began, 1)}))
 
 
 def simulate(runs: int) -> dict[str, float]:
@@ -98,15 +100,16 @@ def _disturb(recorded: Recorded, runs: int) -> dict[str, float]:
 
 async def run_live(starts: int, record: Path | None) -> dict[str, float]:
     """Real duels: the server against itself and against slower versions, at least as many starts as one duel makes."""
-    figures: dict[str, float] = {"live_starts": starts}
-    print(f"\nlive: {starts} starts each; a change's true size is what all of its starts give together")
+    figures: dict[str, float] = {}
+    print(f"\nlive: up to {starts} starts each; a change's true size is what all of its starts give together")
     async with open_target() as workspace:
         base = workspace.base_commit
         same = await record_starts(workspace, base, base, starts, THOROUGH)
         if record:
             save_noise(record, [{"cells": [cell for start in same.starts for cell in start]}])
         noise = Noise.of(same, THOROUGH)
-        told = fight(noise, _for(starts), np.random.default_rng(1), {})
+        figures["live_starts"] = len(same.starts)
+        told = fight(noise, _for(len(same.starts)), np.random.default_rng(1), {})
         figures["live_aa_false"] = float(told.found(*METRICS))
         print(f"against itself: {'improved: a false alarm' if figures['live_aa_false'] else 'not improved'}")
         for asked in QUESTIONS[: 1 if starts < THOROUGH.looks[0] else None]:
@@ -114,7 +117,7 @@ async def run_live(starts: int, record: Path | None) -> dict[str, float]:
             changed = Noise.of(await record_starts(workspace, slower, base, starts, THOROUGH), THOROUGH, tossed=False)
             true = math.exp(float(np.median(changed.ratios[asked.metric])))
             figures[f"live_true_{asked.name.removeprefix('power_')}"] = round(true, 4)
-            if starts < THOROUGH.looks[0]:
+            if len(changed.ratios[asked.metric]) < THOROUGH.looks[0]:
                 print(f"{_named(asked)}: measured {true - 1:.1%}; too few starts for a duel")
                 continue
             fought = list(_fight(changed, THOROUGH, {}, 200, 9, asked.load_s))

@@ -1,5 +1,6 @@
 """The commands that need no model: measure, compare. They parse and hand over."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ KINDS = click.Choice(
 """As `graphs.measuring.KINDS`, by test; importing that would cost the help its speed."""
 
 
+def _with_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "json_file", type=OUT, metavar="[FILE]", is_flag=False, flag_value="-",
+                        help="Write it as JSON; to standard output without a FILE, or with -.")(command)  # fmt: skip
+
+
 @click.command(
     epilog="\b\nExamples:\n  perfcrew measure ../shop\n  perfcrew measure --only load --only cpu --json - | jq .metrics"
 )
@@ -26,8 +32,9 @@ KINDS = click.Choice(
 @click.option("--only", multiple=True, type=KINDS, metavar="KIND",
               help=f"Only this kind of measurement; may be repeated: {', '.join(KINDS.choices)}. "
               "Without it all that fit, but for capacity, which takes minutes.")  # fmt: skip
-@click.option("--json", "json_file", type=OUT, metavar="FILE", help="Write it as JSON; - for standard output.")
-@click.option("--html", "html_file", type=FILE, metavar="FILE", help="Write one self-contained page.")
+@_with_json
+@click.option("--html", "html_file", type=FILE, metavar="[FILE]", is_flag=False, flag_value="measure.html",
+              help="Write one self-contained page; measure.html without a FILE.")  # fmt: skip
 @click.option("--markdown", "markdown_file", type=OUT, metavar="FILE", help="Write Markdown; - for standard output.")
 @click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals.")
 def measure(**given: Any) -> int:
@@ -59,7 +66,7 @@ def measure(**given: Any) -> int:
               help="Time for all duels together; what is open then is underpowered.")  # fmt: skip
 @click.option("--check-behaviour", is_flag=True, help="Also compare answers; a difference is a regression.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for an underpowered comparison too.")
-@click.option("--json", "json_file", type=OUT, metavar="FILE", help="Write it as JSON; - for standard output.")
+@_with_json
 @click.option("--markdown", "markdown_file", type=OUT, metavar="FILE",
               help="Write a comment for a pull request; - for standard output.")  # fmt: skip
 @click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals.")
@@ -68,7 +75,7 @@ def compare(**given: Any) -> int:
 
     Both run side by side, each with the environment that its own setup inputs ask for and its own copy of the data,
     loaded by turns over several fresh starts, after the base was compared with itself for the noise of the machine.
-    All http and command workloads take part; the risk of a false alarm is shared among them. With --worktree the
+    All workloads take part, pages too; the risk of a false alarm is shared among them. With --worktree the
     second argument is the PATH.
 
     Exit codes: 0 improved, or no significant change; 1 regressed, with --strict also underpowered; 2 your mistake;

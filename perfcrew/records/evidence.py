@@ -1,8 +1,11 @@
 """What was measured: measurements, evidence, effects."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from perfcrew.records.base import ArtifactRef, Better, Outcome, Record
+
+DIGEST_CHARACTERS = 6400
+"""2,000 tokens, at 3.2 characters each."""
 
 
 class Measurement(Record):
@@ -42,11 +45,19 @@ class Evidence(Record):
     """The instrument: load, cpu, memory, queries, explain, payload, tests, behaviour, duel, source …"""
     title: str
     digest: str
-    """Text under 2,000 tokens: what a model or a person reads."""
+    """What a model or a person reads. What is beyond `DIGEST_CHARACTERS` is cut off at a line, and said so."""
     measurements: tuple[Measurement, ...] = ()
     artifact: ArtifactRef | None = None
     facts: dict[str, float | int | str | None] = Field(default_factory=dict)
     """The few values that detectors read, named by the instrument."""
+
+    @field_validator("digest")
+    @classmethod
+    def _shorten(cls, digest: str) -> str:
+        if len(digest) <= DIGEST_CHARACTERS:
+            return digest
+        kept = digest[: DIGEST_CHARACTERS - 80].rpartition("\n")[0] or digest[: DIGEST_CHARACTERS - 80]
+        return f"{kept}\n[cut: {len(digest) - len(kept):,} more characters; the raw file has everything]"
 
 
 class Effect(Record):

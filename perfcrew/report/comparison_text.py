@@ -1,6 +1,6 @@
 """A comparison on the terminal, and in Markdown made for a comment on a pull request."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -19,6 +19,7 @@ from perfcrew.report.figures import (
     show_seconds,
 )
 from perfcrew.report.markdown import escape
+from perfcrew.report.survey_terminal import cut
 from perfcrew.report.survey_views import Table, short_name
 from perfcrew.report.terminal import safe
 
@@ -26,6 +27,8 @@ _STYLES = {"improved": "bold green", "regressed": "bold red", "underpowered": "y
 _MARKS = {"improved": "🟢", "regressed": "🔴", "underpowered": "🟡", "no_significant_change": "⚪"}
 _WIDE = 92
 """Columns of a terminal that has room for every column of a comparison."""
+_LEAST_NAME = 17
+"""Characters of a metric's name that are enough to know it."""
 _HEADER = ("metric", "base", "candidate", "change", "better", "interval", "outcome")
 
 
@@ -52,19 +55,30 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _draw(bout: Bout, width: int) -> RichTable:
-    """The bout's effects; where the terminal is narrow the interval alone says how much better."""
+    """The bout's effects, figures whole; where the terminal is narrow the interval alone says how much better."""
     table = RichTable(title=bout.workload, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    effects = list(shown_effects(bout))
+    rows = [effect_cells(effect) for effect in effects]
+    titles = list(_HEADER) if width >= _WIDE else [*_HEADER[:5], "times better", _HEADER[6]]
     shown = [number for number, name in enumerate(_HEADER) if width >= _WIDE or name != "better"]
+    room = _room(width, shown, titles, rows)
+    if room < _LEAST_NAME:
+        shown = [number for number in shown if _HEADER[number] != "change"]
+        room = _room(width, shown, titles, rows)
     for number in shown:
         figure = 0 < number < len(_HEADER) - 1
-        name = "times better" if _HEADER[number] == "interval" and width < _WIDE else _HEADER[number]
-        table.add_column(name, justify="right" if figure else "left", header_style="dim", no_wrap=True)
-    for effect in shown_effects(bout):
-        *cells, outcome = effect_cells(effect)
-        texts = [safe(cell) for cell in cells]
+        table.add_column(titles[number], justify="right" if figure else "left", header_style="dim", no_wrap=True)
+    for effect, (name, *figures, outcome) in zip(effects, rows, strict=True):
+        texts = [safe(cut(name, max(room, _LEAST_NAME))), *map(safe, figures)]
         row = [*texts, Text(outcome, style=_STYLES.get(effect.outcome, ""))]
         table.add_row(*(row[number] for number in shown))
     return table
+
+
+def _room(width: int, shown: Sequence[int], titles: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """What the other columns, with two blanks each, leave to the metric's name."""
+    others = (max(len(titles[number]), *(len(row[number]) for row in rows)) for number in shown[1:])
+    return width - sum(widest + 2 for widest in others)
 
 
 def shown_effects(bout: Bout) -> Iterator[Effect]:

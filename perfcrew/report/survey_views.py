@@ -24,7 +24,10 @@ _SHORT = {metric: " ".join(title.split()) for title, metric in _LOAD} | {
     "start.seconds": "time until ready", "http.rps": "requests",
 }  # fmt: skip
 _MISSING = re.compile(r"^\w+@[^:]+: ")
+"""A note about measurements that could not be taken, by their names."""
 _TABLED = frozenset(metric for _, metric in _LOAD)
+_NAMED = 0.01
+"""Share of the CPU time from which on a function is worth naming."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def headlines(survey: Survey) -> list[Headline]:
 def nothing_found(survey: Survey) -> str:
     """What is said where there are no findings: of what gave no evidence nothing is known."""
     said = "Nothing found that is worth mending"
-    count = sum(bool(_MISSING.match(note)) for note in survey.notes)
+    count = sum(missed[0].count("@") for note in survey.notes if (missed := _MISSING.match(note)))
     return f"{said} in what was measured; {count} could not be, see the notes" if count else said
 
 
@@ -94,8 +97,10 @@ def _time(survey: Survey, workload: str) -> str:
     cpu = next((item for item in of_kind(survey, "cpu") if _workload(item) == workload), None)
     if cpu is not None and "busy" in cpu.facts:
         rows = sorted(unpack_rows(cpu.facts, "hot"), key=lambda row: -number(row, "time_share"))
-        hottest = f", most in {text(rows[0], 'name')} ({number(rows[0], 'cpu_share'):.0%} of it)" if rows else ""
-        parts.append(f"Python busy {number(cpu.facts, 'busy'):.0%} of a core{hottest}")
+        share = number(rows[0], "cpu_share") if rows else 0.0
+        hottest = f", most in {text(rows[0], 'name')} ({share:.0%} of it)" if share >= _NAMED else ""
+        language = "Node" if cpu.facts.get("runtime") == "node" else "Python"
+        parts.append(f"{language} busy {number(cpu.facts, 'busy'):.0%} of a core{hottest}")
     return "; ".join(parts)
 
 
@@ -201,6 +206,7 @@ def _functions(survey: Survey) -> Table:
         )
         for item in of_kind(survey, "cpu")
         for row in _ranked(unpack_rows(item.facts, "hot"), "time_share")
+        if number(row, "cpu_total") >= _NAMED
     ]  # fmt: skip
     header = ("function", "where", "own\nCPU", "with\ncallees", "a\nrequest", "of the\ntime")
     return Table("Functions, by the CPU time that they take themselves", header, tuple(rows), 2)

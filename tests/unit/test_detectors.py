@@ -198,6 +198,16 @@ def test_a_hot_line_that_holds_the_loop_is_told_once() -> None:
     assert len(detect([evidence("queries", "blocked", BLOCKED), elsewhere])) == 2
 
 
+def test_functions_without_a_name_are_told_apart() -> None:
+    nameless = {**HOT, "path": "src/a.js", "name": "(anonymous)"}
+    hot = evidence("cpu", "hot", {**nameless, "line": 7}, {**nameless, "line": 40}, samples=200)
+    late = evidence("loop", "hold", {**HOLD, "site": "src/b.js:3 (anonymous)"}, **LATE)
+    assert set(found(hot, late)) == {
+        "cpu_hot_path@src/a.js:7", "cpu_hot_path@src/a.js:40", "blocking_call@src/b.js:3",
+    }  # fmt: skip
+    assert "(anonymous)" not in measured_shares([hot])
+
+
 def test_one_cause_of_a_query_s_time_is_named() -> None:
     loop = {**RATES, "repeated": 1, "calls": 4}
     assert set(found(evidence("queries", "statement", loop))) == {"repeated_computation@q:aaaaaa"}

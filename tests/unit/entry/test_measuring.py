@@ -94,11 +94,20 @@ def test_measure_writes_each_form(asked: list[Any], shop: Path, tmp_path: Path, 
     assert files["markdown"].read_text().startswith("# ")
 
 
-def test_json_on_standard_output_is_alone_there(asked: list[Any], shop: Path, capsys: Said) -> None:
-    assert start(["measure", str(shop), "--json", "-"]) == 0
+@pytest.mark.parametrize("words", [["--json", "-"], ["--json"], ["--json", "--quick"]])
+def test_json_on_standard_output_is_alone_there(asked: list[Any], shop: Path, capsys: Said, words: list[str]) -> None:
+    assert start(["measure", str(shop), *words]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["target"] == "<shop>"
     assert "P95 118 ms" in said.err
+
+
+def test_a_page_without_a_name_is_written_here(
+    asked: list[Any], shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert start(["measure", str(shop), "--html"]) == 0
+    assert (tmp_path / "measure.html").read_text().startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize(

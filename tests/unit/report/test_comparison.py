@@ -1,6 +1,7 @@
 """What a comparison comes to, its text forms, and its verification."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def duel(name: str, factor: float) -> dict[str, Any]:
                      "served": 60 + 50 * number}
                 )  # fmt: skip
     protocol = {"looks": [5], "shares": [1.0], "alpha": 0.04, "matter": 0.1, "kind": "http", "floors": {}}
-    counts = {arm: {"db.queries_per_request": [5.0, 5.0]} for arm in ("base", "candidate")}
+    counted = {"db.queries_per_request": [5.0, 5.0], "memory.allocations_per_request": [1221.0, 1221.0]}
+    counts = dict.fromkeys(("base", "candidate"), counted)
     return {"kind": "duel", "name": name, "workload": "home", "counts": counts, "cells": cells, "starts": starts,
             "protocol": protocol, "commits": {"base": "a", "candidate": "b"}}  # fmt: skip
 
@@ -131,6 +133,9 @@ def test_the_terminal_shows_whole_figures(artifacts: Artifacts, width: int) -> N
     (row,) = [line for line in said.splitlines() if line.startswith("P95 ")]
     assert "…" not in row and "0.50× to 0.50×" in row and row.rstrip().endswith("regressed")
     assert max(len(line) for line in said.splitlines()) <= width
+    # A name may be cut, a figure never.
+    assert all("…" not in line[28:] for line in said.splitlines())
+    assert re.search(r"^memory alloc.* 1,221 +1,221 ", said, re.MULTILINE)
 
 
 def test_a_comparison_verifies_and_a_changed_effect_does_not(artifacts: Artifacts) -> None:

@@ -12,13 +12,15 @@ from survey_material import make_survey
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import VerificationError
+from perfcrew.records.evidence import Evidence
+from perfcrew.records.facts import Row, pack_rows
 from perfcrew.records.survey import Survey
 from perfcrew.report.survey_html import render_survey_page
 from perfcrew.report.survey_markdown import render_survey
 from perfcrew.report.survey_seal import seal
 from perfcrew.report.survey_terminal import cut, fit_texts, print_survey, split_table
 from perfcrew.report.survey_verify import verify_survey
-from perfcrew.report.survey_views import Table, headlines, shorten_sql
+from perfcrew.report.survey_views import Table, headlines, nothing_found, shorten_sql, tables
 from tools.detectors import detect
 
 
@@ -89,6 +91,41 @@ def test_the_json_form_is_stable(artifacts: Artifacts) -> None:
         made["findings"][0]
     )
     assert Survey.model_validate(made) == make_survey(artifacts)
+
+
+def test_what_could_not_be_measured_is_counted(artifacts: Artifacts) -> None:
+    notes = ("vitals@front/base, page@front/base: no Chromium: install it", "cpu@shop/base: no py-spy", "chromium@home")
+    survey = make_survey(artifacts, healthy=True).model_copy(update={"notes": notes})
+    assert "3 could not be, see the notes" in nothing_found(survey)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "share", "said"),
+    [
+        ("python", 0.004, "Python busy 51% of a core"),
+        ("node", 0.25, "Node busy 51% of a core, most in show (25% of it)"),
+    ],
+)
+def test_the_headline_names_the_runtime_and_what_is_worth_naming(
+    artifacts: Artifacts, runtime: str, share: float, said: str
+) -> None:
+    row: Row = {
+        "name": "show",
+        "path": "a.py",
+        "line": 3,
+        "cpu_share": share,
+        "cpu_total": share,
+        "ms": 1.0,
+        "time_share": share,
+    }
+    facts = {"busy": 0.51, "runtime": runtime, **pack_rows("hot", [row])}
+    profile = Evidence(id="cpu@shop/base", kind="cpu", title="", digest="", facts=facts)
+    survey = make_survey(artifacts).model_copy(update={"evidence": (profile,)})
+    (time,) = [line.answer for line in headlines(survey) if line.subject == "time"]
+    assert time == said
+    assert [table.title for table in tables(survey) if "Functions" in table.title] == (
+        [] if share < 0.01 else ["Functions, by the CPU time that they take themselves"]
+    )
 
 
 def test_headlines_of_nothing_are_none(artifacts: Artifacts) -> None:
