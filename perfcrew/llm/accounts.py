@@ -98,6 +98,15 @@ def verify_usage(report: Report, journal: Path) -> int:
     return figures
 
 
+def count_usage(journal: Path, price: Price) -> UsageTable:
+    """What a run has used so far, whether it ended or not, by its journal."""
+    account = Account(price)
+    for entry in read_entries(journal) if journal.is_file() else ():
+        if entry.kind == "reply":
+            account.add(Reply.model_validate(entry.value), *place_of(entry.lane))
+    return account.table()
+
+
 def _count_again(entries: Iterable[Entry]) -> UsageTable:
     prices: dict[str, Model] = {}
     replies: list[tuple[str, Reply]] = []
