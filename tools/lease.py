@@ -22,7 +22,7 @@ class _Held:
     valid: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class Turns:
     """One of several jobs of this process: the time in which it stood still because another one held the lease."""
 
