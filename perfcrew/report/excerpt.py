@@ -25,6 +25,8 @@ def cut_excerpt(path: str, text: str, line: int | None, symbol: str | None) -> E
         return None
     before = AROUND if line else 1
     first, last = max(1, centre - before), min(len(lines), centre + (AROUND if line else 2 * AROUND))
+    while not lines[first - 1].strip():
+        first += 1
     return Excerpt(path=path, first=first, lines=tuple(lines[first - 1 : last]), marked=centre)
 
 

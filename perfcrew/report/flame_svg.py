@@ -90,7 +90,9 @@ def _draw(frame: Frame, scale: float, shares: Mapping[str, float], others: Mappi
         said += f"; anywhere {show_number(shares[frame.label])} %, in the other version {show_number(there)} %"
     text = reached = Markup("")
     if 100 * width / WIDTH >= _REACHED:
-        text = Markup('<text x="{:.1f}" y="{}">{}</text>').format(x + 3, y + ROW - 6, _cut(frame.label, width))
+        text = Markup('<text x="{:.1f}" y="{}" aria-hidden="true">{}</text>').format(
+            x + 3, y + ROW - 6, _cut(frame.label, width)
+        )
         reached = Markup(' tabindex="0" role="img" aria-label="{}"').format(said)
     return Markup(
         '<g{reached} data-place="{x:.2f} {width:.2f} {depth}" data-name="{name}"><title>{said}</title>'

@@ -41,6 +41,8 @@ _FILTERS = {
     "word": summary.word,
 }
 _HEADLINES = 4
+_OPEN_FINDINGS = 6
+"""Findings that are shown at once; the less grave ones can be opened."""
 """Metrics in large figures on the first screen."""
 _TRACK = (0.2, 100.0)
 """Ratios beyond these lie on the track's ends."""
@@ -83,7 +85,7 @@ def render_html(report: Report, artifacts: Artifacts | None, excerpts: Mapping[s
         memory=views.memory(report),
         waterfalls=views.waterfalls(report),
         profiles=views.profiles(report),
-        rounds=[views.rounds(change.samples, f"change-{i}") for i, change in enumerate(report.changes)],
+        rounds=[views.rounds(change.samples, number) for number, change in enumerate(report.changes, 1)],
         patches=[views.patch(change.diff) for change in report.changes],
         lanes=place_agents(report),
         ticks=time_ticks(report),
@@ -105,7 +107,7 @@ def find_template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(_FILTERS)
-    environment.globals.update(_script())
+    environment.globals.update(_script(), open_findings=_OPEN_FINDINGS)
     return environment.get_template(name)
 
 

@@ -74,7 +74,7 @@ def plot_distribution(name: str, title: str, arms: Mapping[str, Sequence[float]]
 
 
 def plot_density(name: str, title: str, arms: Mapping[str, Sequence[float]], unit: str) -> Markup:
-    """How often which values occur: the share of samples in each of `BINS` equal parts of a logarithmic axis.
+    """How often which values occur: the share of samples in equal parts of a logarithmic axis, at most `BINS`.
 
     Args:
         name: unique on the page.
@@ -98,16 +98,17 @@ def plot_density(name: str, title: str, arms: Mapping[str, Sequence[float]], uni
         f"{one.arm}: most often near {show_number(max(one.points, key=lambda point: point[1])[0])} {unit}"
         for one in series
     )
-    data = _data("lines", _Axis(across, x_title, f" {unit}"), _Axis(up, y_title, " %"), series)
-    return _svg(name, f"Histogram of {title}", f"Shares of {BINS} bins. {modes}.", marks, data)
+    data = _data("lines", _Axis(across, x_title, f" {unit}"), _Axis(up, y_title, " %"), series, filled=True)
+    return _svg(name, f"Histogram of {title}", f"Shares of bins of equal width. {modes}.", marks, data)
 
 
 def _bins(values: Sequence[float], across: Scale) -> tuple[tuple[float, float], ...]:
     """The middle of each bin and the share of samples in it, in per cent."""
-    low, width = math.log10(across.low), (math.log10(across.high) - math.log10(across.low)) / BINS
-    counts = [0] * BINS
+    number = min(BINS, max(8, round(math.sqrt(len(values)))))
+    low, width = math.log10(across.low), (math.log10(across.high) - math.log10(across.low)) / number
+    counts = [0] * number
     for value in values:
-        counts[min(max(int((math.log10(max(value, across.low)) - low) / width), 0), BINS - 1)] += 1
+        counts[min(max(int((math.log10(max(value, across.low)) - low) / width), 0), number - 1)] += 1
     return tuple((10 ** (low + (i + 0.5) * width), 100 * count / len(values)) for i, count in enumerate(counts))
 
 
@@ -178,7 +179,7 @@ class _Axis(NamedTuple):
     bare: bool = False
 
 
-def _data(kind: str, across: _Axis, up: _Axis, series: Sequence[Series], **more: Sequence[float]) -> dict[str, Any]:
+def _data(kind: str, across: _Axis, up: _Axis, series: Sequence[Series], **more: Any) -> dict[str, Any]:
     axes = {
         name: {"low": _short(axis.scale.low), "high": _short(axis.scale.high), "log": axis.scale.log,
                "title": axis.title, "unit": axis.unit, "bare": axis.bare}

@@ -32,7 +32,7 @@ def saved_seconds(report: Report) -> float:
 
 def place_agents(report: Report) -> list[tuple[str, list[tuple[PhaseRow, float, float]]]]:
     """A lane for each agent, by its first phase: its phases, with start and length in per cent of the run."""
-    whole = max([report.wall_seconds, 0.001, *(phase.started + phase.seconds for phase in report.phases)])
+    whole = _whole(report)
     lanes: dict[str, list[tuple[PhaseRow, float, float]]] = {}
     for phase in sorted(report.phases, key=lambda phase: (phase.started, -phase.seconds)):
         place = (phase, round(100 * phase.started / whole, 2), round(100 * phase.seconds / whole, 2))
@@ -41,6 +41,12 @@ def place_agents(report: Report) -> list[tuple[str, list[tuple[PhaseRow, float, 
 
 
 def time_ticks(report: Report) -> list[tuple[float, float]]:
-    """Round numbers of seconds since the run began, and where they lie in per cent of the run."""
-    whole = max([report.wall_seconds, 0.001, *(phase.started + phase.seconds for phase in report.phases)])
-    return [(tick, round(100 * tick / whole, 2)) for tick in choose_ticks(0.0, whole, 6) if tick <= whole]
+    """Round numbers of seconds, or of minutes where it took several, and where they lie in per cent of the run."""
+    whole = _whole(report)
+    unit = 60.0 if whole > 180 else 1.0
+    ticks = [tick * unit for tick in choose_ticks(0.0, whole / unit, 6)]
+    return [(tick, round(100 * tick / whole, 2)) for tick in ticks if tick <= whole]
+
+
+def _whole(report: Report) -> float:
+    return max([report.wall_seconds, 0.001, *(phase.started + phase.seconds for phase in report.phases)])

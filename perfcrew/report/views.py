@@ -64,9 +64,13 @@ class Views:
         """What the base against itself shows: the distribution alone."""
         return tuple(replace(plot, title=f"{plot.title}: both are the base") for plot in self.duel(ref, "noise")[:1])
 
-    def rounds(self, ref: ArtifactRef | None, name: str) -> tuple[Plot, ...]:
-        """The rounds of a change's own duel."""
-        return self._try(ref, lambda raw: (draw_rounds(raw, name, leading_metric(raw)),), ()) if ref else ()
+    def rounds(self, ref: ArtifactRef | None, number: int) -> tuple[Plot, ...]:
+        """The rounds of the own duel of a change, by its number."""
+        if not ref:
+            return ()
+        nothing: tuple[Plot, ...] = ()
+        drawn = self._try(ref, lambda raw: (draw_rounds(raw, f"change-{number}", leading_metric(raw)),), nothing)
+        return tuple(replace(plot, title=f"Change {number}: {plot.title}") for plot in drawn)
 
     def counts(self, ref: ArtifactRef | None) -> tuple[tuple[str, str, str, str, float, float], ...]:
         """Counted metrics of a duel: title, unit-bearing values of both arms, their share of the larger in per cent."""

@@ -18,8 +18,9 @@
     element.append(...children);
     return element;
   };
-  const show = (value) => {
-    if (!Number.isFinite(value)) return "–";
+  const show = (given) => {
+    const value = given || 0;  // no minus zero
+    if (!Number.isFinite(given)) return "–";
     const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
     return value.toLocaleString("en", { maximumFractionDigits: Math.min(digits, 6) });
   };
@@ -58,19 +59,20 @@
       this.whole = [this.data.x.low, this.data.x.high];
       this.hidden = new Set();
       this.part = 0.5;
+      this.reading = false;
       this.clip = `clip-${number}`;
       this.controls();
       this.zoom(...this.whole);
       svg.addEventListener("pointermove", (event) => this.point(event));
       svg.addEventListener("pointerdown", (event) => this.grab(event));
       svg.addEventListener("pointerup", (event) => this.release(event));
-      svg.addEventListener("pointerleave", () => { this.from = null; this.draw(); });
+      svg.addEventListener("pointerleave", () => { this.from = null; this.reading = false; this.draw(); });
     }
 
     controls() {
       const title = this.data.title;
       this.slider = build("input", { type: "range", min: 0, max: STEPS, value: STEPS / 2, label: `Read values: ${title}` });
-      this.slider.addEventListener("input", () => { this.part = this.slider.value / STEPS; this.draw(); });
+      this.slider.addEventListener("input", () => { this.reading = true; this.part = this.slider.value / STEPS; this.draw(); });
       this.slider.addEventListener("keydown", (event) => {
         const act = { "+": () => this.closer(0.5), "-": () => this.closer(2), Escape: () => this.zoom(...this.whole) }[event.key];
         if (act) { event.preventDefault(); act(); }
@@ -118,7 +120,7 @@
       const x = ((event.clientX - box.left) / box.width) * 460;
       return Math.min(Math.max((x - LEFT) / (RIGHT - LEFT), 0), 1);
     }
-    point(event) { this.part = this.place(event); this.slider.value = this.part * STEPS; this.draw(); }
+    point(event) { this.reading = true; this.part = this.place(event); this.slider.value = this.part * STEPS; this.draw(); }
     grab(event) { if (event.pointerType === "mouse") { event.preventDefault(); this.from = this.place(event); } }
     release(event) {
       const [from, to] = [this.from, this.place(event)];
@@ -172,28 +174,35 @@
         return points.map(at).map(([x, y]) => (arm === "base"
           ? make("circle", { class: "dot base", cx: x, cy: y, r: 3.6 })
           : make("rect", { class: `dot ${arm}`, x: x - 3.3, y: y - 3.3, width: 6.6, height: 6.6 })));
+      const traced = [];
+      if (this.data.filled && points.length) {
+        const corners = points.map(at);
+        const [first, last] = [corners[0], corners[corners.length - 1]];
+        const around = [[first[0], GROUND], ...corners, [last[0], GROUND]];
+        traced.push(make("polygon", { class: `area ${arm}`, points: around.map((corner) => corner.join()).join(" ") }));
+      }
       let path = "", before = GROUND;
       points.map(at).forEach(([x, y], index) => {
         if (this.data.kind === "steps") { path += `${index ? "L" : "M"}${x} ${before}L${x} ${y}`; before = y; }
         else path += `${index ? "L" : "M"}${x} ${y}`;
       });
-      return [make("path", { class: `line ${arm}`, d: path })];
+      return [...traced, make("path", { class: `line ${arm}`, d: path })];
     }
 
     mark(inside) {
       const { data, across } = this, x = across.at(this.part), px = across.place(x);
-      inside.append(make("line", { class: "cursor", x1: px, x2: px, y1: GROUND, y2: TOP }));
+      if (this.reading) inside.append(make("line", { class: "cursor", x1: px, x2: px, y1: GROUND, y2: TOP }));
       if (this.from != null) {
         const from = across.place(across.at(this.from));
         inside.append(make("rect", { class: "chosen", x: Math.min(from, px), y: TOP, width: Math.abs(px - from), height: GROUND - TOP }));
       }
       const values = data.series.filter(({ arm, points }) => !this.hidden.has(arm) && points.length).map(({ arm, points }) => {
         const y = this.read(points, x);
-        if (data.kind !== "dots") inside.append(make("circle", { class: `dot ${arm}`, cx: px, cy: this.up.place(y), r: 4 }));
+        if (this.reading && data.kind !== "dots") inside.append(make("circle", { class: `dot ${arm}`, cx: px, cy: this.up.place(y), r: 4 }));
         return `${arm} ${show(y)}${data.y.unit}`;
       });
       const said = `${data.x.bare ? `round ${Math.round(x) + 1}` : `${show(x)}${data.x.unit}`}: ${values.join(", ")}`;
-      this.told.textContent = said;
+      this.told.textContent = this.reading ? said : "Move over the plot, or the slider, to read values.";
       this.slider.setAttribute("aria-valuetext", said);
     }
   }
@@ -210,7 +219,7 @@
       this.used = whole;
       for (const frame of this.frames) {
         frame.group.setAttribute("tabindex", -1);
-        frame.group.setAttribute("role", "button");
+        frame.group.setAttribute("role", "img");
         frame.group.setAttribute("aria-label", frame.group.querySelector("title").textContent);
         frame.group.addEventListener("click", () => this.enter(frame));
         frame.group.addEventListener("focus", () => this.tell(frame));
@@ -227,7 +236,9 @@
       search.addEventListener("input", () => this.find(search.value.trim().toLowerCase()));
       const back = build("button", { type: "button", textContent: "Whole graph", label: `Whole graph: ${title}` });
       back.addEventListener("click", () => this.enter(this.whole));
-      const bar = build("div", { className: "tools" }, search, back,
+      const fill = build("button", { type: "button", textContent: "Fill the width", label: `Fill the width: ${title}` });
+      fill.addEventListener("click", () => this.enter({ ...this.whole, width: this.used }));
+      const bar = build("div", { className: "tools" }, search, back, ...(this.used < 900 ? [fill] : []),
         build("span", { className: "small", textContent: "Click or Enter goes into a function, Escape goes back; arrow keys move." }));
       this.svg.parentElement.before(bar, this.told);
     }
@@ -242,7 +253,7 @@
         rect.setAttribute("x", x);
         rect.setAttribute("width", w);
         let words = text;
-        if (!words) { words = make("text", { y: depth * 19 + 13 }); group.append(words); }
+        if (!words) { words = make("text", { y: depth * 19 + 13, "aria-hidden": true }); group.append(words); }
         const most = Math.floor((w - 6) / 6.4);
         words.setAttribute("x", x + 3);
         words.textContent = name.length <= most ? name : most > 2 ? `${name.slice(0, most - 1)}…` : "";
