@@ -1,7 +1,7 @@
 """A duel as the page draws it: distributions, rounds, throughput against concurrency, counts."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from perfcrew.duel_rounds import cell_value
 from perfcrew.load_stats import answered
@@ -53,21 +53,29 @@ def draw_density(raw: Any, name: str) -> Plot:
     return Plot("How response times are spread", drawing, ("version", "least", "P25", "P75", "most"), rows)
 
 
-def draw_throughput(found: Sequence[tuple[str, Any]], name: str, title: str) -> Plot | None:
+class Load(NamedTuple):
+    """One time that an arm was under load."""
+
+    arm: str
+    latency_ms: Sequence[float]
+    seconds: float
+
+
+def draw_throughput(loads: Sequence[Load], name: str, title: str) -> Plot | None:
     """Throughput against concurrency, a mark for each time that an arm was under load.
 
     The concurrency is the mean number of requests under way, by Little's law: the sum of their times over the time.
 
     Args:
-        found: arm and raw file, of a duel, a search for the capacity, or a load.
+        loads: what is shown.
         name: unique on the page.
         title: of the plot.
     """
     points: dict[str, list[tuple[float, float]]] = {}
-    for arm, raw in found:
-        for side, busy_ms, done, seconds in _loads(arm, raw):
-            if seconds > 0 and done:
-                points.setdefault(side, []).append((sum(busy_ms) / 1000 / seconds, done / seconds))
+    for load in loads:
+        if load.seconds > 0 and load.latency_ms:
+            mean = sum(load.latency_ms) / 1000 / load.seconds
+            points.setdefault(load.arm, []).append((mean, len(load.latency_ms) / load.seconds))
     series = [Series(arm, tuple(sorted(points[arm]))) for arm in ARMS if arm in points]
     if not series:
         return None
@@ -82,14 +90,13 @@ def draw_throughput(found: Sequence[tuple[str, Any]], name: str, title: str) -> 
                 tuple(one.arm for one in series))  # fmt: skip
 
 
-def _loads(arm: str, raw: Any) -> Iterator[tuple[str, Sequence[float], int, float]]:
-    """Arm, response times in ms, completed requests and seconds of each time under load."""
-    for cell in raw.get("cells", ()):
-        yield cell["arm"], cell["latency_ms"], len(cell["latency_ms"]), cell["seconds"]
-    if "cells" not in raw and raw.get("kind") != "command":
-        for step in raw.get("steps", (raw,)):
-            latencies = answered(step)
-            yield arm, latencies, len(latencies), float(step["seconds"])
+def list_loads(raw: Any, arm: str) -> list[Load]:
+    """Each time under load in the raw file of a duel, of a search for the capacity, or of one load on an arm."""
+    if "cells" in raw:
+        return [Load(cell["arm"], cell["latency_ms"], float(cell["seconds"])) for cell in raw["cells"]]
+    if raw.get("kind") == "command":
+        return []
+    return [Load(arm, answered(step), float(step["seconds"])) for step in raw.get("steps", (raw,))]
 
 
 def _ranges(one: Series) -> Iterator[tuple[float, float]]:

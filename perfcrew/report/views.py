@@ -20,7 +20,15 @@ from perfcrew.records.report import Report
 from perfcrew.records.survey import Survey
 from perfcrew.report.criteria import arm_after
 from perfcrew.report.diff import DiffLine, read_diff
-from perfcrew.report.duel_views import draw_counts, draw_duel, draw_rounds, draw_throughput, leading_metric
+from perfcrew.report.duel_views import (
+    Load,
+    draw_counts,
+    draw_duel,
+    draw_rounds,
+    draw_throughput,
+    leading_metric,
+    list_loads,
+)
 from perfcrew.report.figures import show_bytes, show_number
 from perfcrew.report.flame import Hot, rank_functions, read_stacks
 from perfcrew.report.flame_svg import flame_svg
@@ -130,9 +138,10 @@ class Views:
             refs.setdefault(next(iter(report.workloads)), []).append(("", duel))
         shown: list[Plot | None] = []
         for number, (workload, found) in enumerate(refs.items()):
-            raw = [(arm, self._try(ref, dict, {"steps": ()})) for arm, ref in found]
+            nothing: list[Load] = []
+            loads = [load for arm, ref in found for load in self._try(ref, partial(list_loads, arm=arm), nothing)]
             title = f"Throughput against concurrency: {workload}"
-            shown.append(draw_throughput(raw, f"throughput-{number}", title))
+            shown.append(draw_throughput(loads, f"throughput-{number}", title))
         return tuple(plot for plot in shown if plot)
 
     def patch(self, ref: ArtifactRef | None) -> Patch:
