@@ -2,7 +2,8 @@
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,12 +22,36 @@ class _Held:
     valid: bool = True
 
 
+@dataclass(eq=False)
+class Turns:
+    """One of several jobs of this process: the time in which it stood still because another one held the lease."""
+
+    blocked_s: float = 0.0
+    """Seconds; branches of the job that wait at the same time count once."""
+    _counted_until: float = 0.0
+
+    def wait(self, path: Path, began: float) -> None:
+        """Count the time since `began` where another job is the holder."""
+        now = time.monotonic()
+        if _holders.get(path) not in (None, self):
+            self.blocked_s += max(0.0, now - max(began, self._counted_until))
+        self._counted_until = now
+
+
 _held: ContextVar[_Held | None] = ContextVar("perfcrew_quiet_lease", default=None)
+TURNS: ContextVar[Turns | None] = ContextVar("perfcrew_turns", default=None)
+"""The job that the current task belongs to, where several share a process."""
+_holders: dict[Path, Turns | None] = {}
 
 
 @asynccontextmanager
-async def locked(path: Path) -> AsyncIterator[None]:
-    """Hold a lock file, against other tasks and other processes alike. The kernel frees it when its holder dies."""
+async def locked(path: Path, waited: Callable[[float], None] = lambda _: None) -> AsyncIterator[None]:
+    """Hold a lock file, against other tasks and other processes alike. The kernel frees it when its holder dies.
+
+    Args:
+        path: the file.
+        waited: told after each pause since when it lasted, on the monotonic clock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         while True:
@@ -34,7 +59,9 @@ async def locked(path: Path) -> AsyncIterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                began = time.monotonic()
                 await asyncio.sleep(POLL_S)
+                waited(began)
         try:
             yield
         finally:
@@ -53,11 +80,14 @@ async def quiet_lease(workspace: Workspace) -> AsyncIterator[None]:
     if outer is not None and outer.valid and outer.path == path:
         yield
         return
-    async with locked(path):
+    turns = TURNS.get()
+    async with locked(path, lambda began: turns.wait(path, began) if turns else None):
         held = _Held(path)
         _held.set(held)
+        _holders[path] = turns
         try:
             yield
         finally:
             held.valid = False
             _held.set(outer)
+            _holders.pop(path, None)

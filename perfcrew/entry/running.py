@@ -102,16 +102,22 @@ def execute(**given: Any) -> int:
 
 
 @click.command(
-    epilog='\b\nExample, with targets.jsonl holding {"path": "../shop"} and so on:\n  perfcrew batch targets.jsonl'
+    epilog="\b\nExamples, with targets.yaml holding `- path: ../shop` and so on:\n"
+    "  perfcrew batch targets.yaml --out night --jobs 3 --budget-usd 40\n"
+    "  perfcrew batch targets.yaml --out night --resume"
 )
 @click.argument("file", type=FILE)
-@click.option("--out", type=FOLDER, metavar="DIR", help="Write results.jsonl and the reports here.")
+@click.option("--out", type=FOLDER, metavar="DIR", help="For results, reports and summary; else in perfcrew's home.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="So many at a time.")
+@click.option("--resume", is_flag=True, help="Go on with the batch in DIR; nothing is done twice.")
+@click.option("--retry-failed", is_flag=True, help="The same, and what ended with 2 or 3 gets another try.")
 @_with_model
 def batch(**given: Any) -> int:
-    """Run the recipe on several targets, one after the other.
+    """Run the recipe on many targets, variations and models.
 
-    FILE is JSON Lines, a JSON list, or TOML with [[target]] tables; keys: path, config, context, variation, security,
-    replay, model, quick. Each result is one JSON line on standard output. A failed target never stops the others.
+    FILE is YAML, JSON Lines, a JSON list, or TOML with [[target]] tables; keys: path, name, config, context,
+    variation and model (one or a list), security, replay, recorded_tools, quick. Each result is a JSON line on standard
+    output. A failed target never stops the others; --budget-usd is for all of them together.
     """
     from perfcrew.entry.batches import run_batch
 

@@ -37,11 +37,14 @@ def find_run(name: str) -> Path:
 
 def write_pages(folder: Path, report: Report) -> Path:
     """Write the report as a page and as Markdown beside its JSON; the page's path."""
+    from perfcrew.entry.excerpts import find_excerpts
     from perfcrew.report.html import render_html
     from perfcrew.report.markdown import render_markdown
 
     page = folder / "report.html"
-    page.write_text(render_html(report, Artifacts(folder / "artifacts")), encoding="utf-8")
+    page.write_text(
+        render_html(report, Artifacts(folder / "artifacts"), find_excerpts(folder, report)), encoding="utf-8"
+    )
     (folder / "report.md").write_text(render_markdown(report), encoding="utf-8")
     return page
 
@@ -125,11 +128,14 @@ def _show_comparison(comparison: Comparison, form: str) -> None:
 
 def write_survey(folder: Path, survey: Survey) -> Path:
     """Write a survey as a page and as Markdown beside its JSON; the page's path."""
+    from perfcrew.entry.excerpts import find_excerpts
     from perfcrew.report.survey_html import render_survey_page
     from perfcrew.report.survey_markdown import render_survey
 
     page = folder / "measure.html"
-    page.write_text(render_survey_page(survey, Artifacts(folder / "artifacts")), encoding="utf-8")
+    page.write_text(
+        render_survey_page(survey, Artifacts(folder / "artifacts"), find_excerpts(folder, survey)), encoding="utf-8"
+    )
     (folder / "measure.md").write_text(render_survey(survey), encoding="utf-8")
     return page
 

@@ -113,6 +113,15 @@ def noted_prices(entries: Iterable[Entry], otherwise: Price = lambda _model, _us
     return lambda model, usage: noted[model].usd(usage) if model in noted else otherwise(model, usage)
 
 
+def count_usage(journal: Path, price: Price) -> UsageTable:
+    """What a run has used so far, whether it ended or not, by its journal."""
+    account = Account(price)
+    for entry in read_entries(journal) if journal.is_file() else ():
+        if entry.kind == "reply":
+            account.add(Reply.model_validate(entry.value), *place_of(entry.lane))
+    return account.table()
+
+
 def _count_again(entries: Iterable[Entry]) -> UsageTable:
     entries = list(entries)
     account = Account(noted_prices(entries))

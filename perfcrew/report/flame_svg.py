@@ -1,7 +1,8 @@
-"""Flame graphs as inline SVG, callers on top: no script, no network, colours from the page's style.
+"""Flame graphs as inline SVG, callers on top: no network, colours from the page's style.
 
 Each function is a rectangle as wide as its share of samples, with a title that pointers show and screen readers say.
-Those wide enough to hold a word can be reached with the keyboard, from the outermost caller inwards.
+Those wide enough to hold a word can be reached with the keyboard, from the outermost caller inwards; the page's script
+goes into functions and finds them.
 """
 
 from collections import Counter
@@ -89,12 +90,26 @@ def _draw(frame: Frame, scale: float, shares: Mapping[str, float], others: Mappi
         said += f"; anywhere {show_number(shares[frame.label])} %, in the other version {show_number(there)} %"
     text = reached = Markup("")
     if 100 * width / WIDTH >= _REACHED:
-        text = Markup('<text x="{:.1f}" y="{}">{}</text>').format(x + 3, y + ROW - 6, _cut(frame.label, width))
+        text = Markup('<text x="{:.1f}" y="{}" aria-hidden="true">{}</text>').format(
+            x + 3, y + ROW - 6, _cut(frame.label, width)
+        )
         reached = Markup(' tabindex="0" role="img" aria-label="{}"').format(said)
     return Markup(
-        '<g{reached}><title>{said}</title><rect x="{x:.2f}" y="{y}" width="{width:.2f}" height="{height}" '
+        '<g{reached} data-place="{x:.2f} {width:.2f} {depth}" data-name="{name}"><title>{said}</title>'
+        '<rect x="{x:.2f}" y="{y}" width="{width:.2f}" height="{height}" '
         'style="--hue:{hue}"/>{text}</g>'
-    ).format(reached=reached, said=said, x=x, y=y, width=width, height=ROW - 1, hue=frame.hue, text=text)
+    ).format(
+        reached=reached,
+        said=said,
+        x=x,
+        y=y,
+        width=width,
+        height=ROW - 1,
+        hue=frame.hue,
+        text=text,
+        depth=frame.depth,
+        name=clean(frame.label),
+    )
 
 
 def _cut(label: str, width: float) -> str:

@@ -1,12 +1,25 @@
-"""A report as one self-contained HTML page: no script, no network; whatever comes from the target is escaped."""
+"""A report as one self-contained HTML page: no network; whatever comes from the target is escaped.
+
+The page is whole without a script. Its own one adds reading values off plots, zoom, and ways into flame graphs; the
+page's content security policy lets no other script run and nothing be fetched.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.report import MetricRow, Report
+from perfcrew.records.work import PlanStep
 from perfcrew.report import figures, summary
+from perfcrew.report.excerpt import Excerpt
 from perfcrew.report.plots import place_ratio
-from perfcrew.report.timeline import place_phases, saved_seconds
+from perfcrew.report.timeline import place_agents, saved_seconds, time_ticks
 from perfcrew.report.usage import HEADER, describe_gap, show_share, usage_rows
 from perfcrew.report.views import Views
 
@@ -28,6 +41,8 @@ _FILTERS = {
     "word": summary.word,
 }
 _HEADLINES = 4
+_OPEN_FINDINGS = 6
+"""Findings that are shown at once; the less grave ones can be opened."""
 """Metrics in large figures on the first screen."""
 _TRACK = (0.2, 100.0)
 """Ratios beyond these lie on the track's ends."""
@@ -41,9 +56,16 @@ _SHORT = {
 }
 
 
-def render_html(report: Report, artifacts: Artifacts | None) -> str:
-    """The page. Where a raw file is missing or altered its plot is left out, and the page says so."""
+def render_html(report: Report, artifacts: Artifacts | None, excerpts: Mapping[str, Excerpt] | None = None) -> str:
+    """The page. Where a raw file is missing or altered its plot is left out, and the page says so.
+
+    Args:
+        report: what is shown.
+        artifacts: the run's raw files; without them there are no plots.
+        excerpts: finding id to the code that it is about.
+    """
     views = Views(artifacts)
+    steps = summary.predicted_steps(report)
     return find_template("page.html").render(
         report=report,
         headline=summary.head_line(report),
@@ -51,18 +73,22 @@ def render_html(report: Report, artifacts: Artifacts | None) -> str:
         findings=summary.rank_findings(report),
         kept=summary.kept_changes(report),
         dropped=summary.dropped_changes(report),
-        steps=summary.predicted_steps(report),
+        excerpts=excerpts or {},
+        steps=list(zip(steps, _predictions(steps), strict=True)),
         tracks=_tracks(report.metrics),
         change=figures.show_change,
         figure=figures.show_figure,
         plots=views.duel(report.duel_samples or report.noise_samples, "final"),
-        noise=views.duel(report.noise_samples, "noise")[:1] if report.duel_samples else (),
+        noise=views.noise(report.noise_samples) if report.duel_samples else (),
         counts=views.counts(report.duel_samples or report.noise_samples),
+        throughput=views.throughput(report),
         memory=views.memory(report),
+        waterfalls=views.waterfalls(report),
         profiles=views.profiles(report),
-        rounds=[views.rounds(change.samples, f"change-{i}") for i, change in enumerate(report.changes)],
+        rounds=[views.rounds(change.samples, number) for number, change in enumerate(report.changes, 1)],
         patches=[views.patch(change.diff) for change in report.changes],
-        phases=place_phases(report),
+        lanes=place_agents(report),
+        ticks=time_ticks(report),
         saved=saved_seconds(report),
         usage=usage_rows(report),
         usage_header=HEADER,
@@ -81,7 +107,37 @@ def find_template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(_FILTERS)
+    environment.globals.update(_script(), open_findings=_OPEN_FINDINGS)
     return environment.get_template(name)
+
+
+@cache
+def _script() -> dict[str, str]:
+    """The page's script, and the policy that lets it run and nothing else."""
+    text = files("perfcrew.report.page").joinpath("page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
+    return {"script": Markup(text), "policy": policy}
+
+
+def _predictions(steps: Sequence[tuple[PlanStep, MetricRow | None, str]]) -> list[dict[str, float]]:
+    """Where each step's predicted and measured gain lie on one logarithmic track, in per cent."""
+    known = [value for step, row, _ in steps for value in (step.predicted_ratio, *_ends(row))]
+    low, high = _track_ends(known)
+    placed = []
+    for step, row, _ in steps:
+        track = {"one": place_ratio(1.0, low, high), "predicted": place_ratio(step.predicted_ratio, low, high)}
+        names = ("low", "high", "ratio")
+        placed.append(track | {name: place_ratio(end, low, high) for name, end in zip(names, _ends(row), strict=False)})
+    return placed
+
+
+def _ends(row: MetricRow | None) -> tuple[float, ...]:
+    return (row.ratio_low, row.ratio_high, row.ratio) if row else ()
+
+
+def _track_ends(ratios: Sequence[float]) -> tuple[float, float]:
+    return max(min([0.8, *ratios]), _TRACK[0]), min(max([1.25, *ratios]), _TRACK[1])
 
 
 def _lead(report: Report) -> list[MetricRow]:
@@ -92,8 +148,7 @@ def _lead(report: Report) -> list[MetricRow]:
 
 def _tracks(rows: tuple[MetricRow, ...]) -> list[dict[str, float]]:
     """Where each metric's ratio and interval lie on one logarithmic track, in per cent."""
-    ends = [end for row in rows for end in (row.ratio_low, row.ratio_high, row.ratio)]
-    low, high = max(min(0.8, *ends), _TRACK[0]), min(max(1.25, *ends), _TRACK[1])
+    low, high = _track_ends([end for row in rows for end in _ends(row)])
     return [
         {
             "low": place_ratio(row.ratio_low, low, high),

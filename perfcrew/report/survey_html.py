@@ -1,7 +1,10 @@
-"""A survey as one self-contained HTML page: no script, no network; whatever comes from the target is escaped."""
+"""A survey as one self-contained HTML page: no network; whatever comes from the target is escaped."""
+
+from collections.abc import Mapping
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.survey import Survey
+from perfcrew.report.excerpt import Excerpt
 from perfcrew.report.figures import show_figure
 from perfcrew.report.html import find_template
 from perfcrew.report.page_views import resource_table, vital_table
@@ -15,7 +18,9 @@ _LARGE = (
 )  # fmt: skip
 
 
-def render_survey_page(survey: Survey, artifacts: Artifacts | None) -> str:
+def render_survey_page(
+    survey: Survey, artifacts: Artifacts | None, excerpts: Mapping[str, Excerpt] | None = None
+) -> str:
     """The page. Where a raw file is missing or altered its plot is left out, and the page says so."""
     views = Views(artifacts)
     primary = survey.workloads[0].name if survey.workloads else ""
@@ -27,10 +32,11 @@ def render_survey_page(survey: Survey, artifacts: Artifacts | None) -> str:
         headlines=headlines(survey),
         doubts=doubts(survey),
         findings=survey.findings,
+        excerpts=excerpts or {},
         nothing=nothing_found(survey),
         tables=[table for table in (*pages, *tables(survey)) if table.rows],
         figures=list(metric_rows(survey)),
-        plots=(*views.loads(survey), *views.memory(survey)),
+        plots=(*views.loads(survey), *views.throughput(survey), *views.memory(survey)),
         waterfalls=views.waterfalls(survey),
         profiles=views.profiles(survey),
         missing=views.missing,

@@ -4,14 +4,13 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from markupsafe import Markup
 
 from perfcrew.artifacts import Artifacts
-from perfcrew.duel_rounds import cell_value
 from perfcrew.errors import VerificationError
 from perfcrew.load_stats import answered
 from perfcrew.quantiles import percentile
@@ -21,27 +20,24 @@ from perfcrew.records.report import Report
 from perfcrew.records.survey import Survey
 from perfcrew.report.criteria import arm_after
 from perfcrew.report.diff import DiffLine, read_diff
-from perfcrew.report.figures import show_bytes, show_figure, show_number
+from perfcrew.report.duel_views import (
+    Load,
+    draw_counts,
+    draw_duel,
+    draw_rounds,
+    draw_throughput,
+    leading_metric,
+    list_loads,
+)
+from perfcrew.report.figures import show_bytes, show_number
 from perfcrew.report.flame import Hot, rank_functions, read_stacks
 from perfcrew.report.flame_svg import flame_svg
 from perfcrew.report.page_views import draw_waterfall, waterfall_rows
-from perfcrew.report.plots import Series, plot_distribution, plot_lines, plot_rounds
+from perfcrew.report.plots import Plot, Series, plot_distribution, plot_lines
 
 V = TypeVar("V")
-ARMS = ("base", "candidate")
 DIFF_LINES = 400
 """Lines of a diff that the page shows."""
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawing and the table of what it shows, for those who read rather than look."""
-
-    title: str
-    drawing: Markup
-    header: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,9 +68,17 @@ class Views:
         """Distribution, rounds and throughput of a duel."""
         return self._try(ref, lambda raw: draw_duel(raw, name), ()) if ref else ()
 
-    def rounds(self, ref: ArtifactRef | None, name: str) -> tuple[Plot, ...]:
-        """The rounds of a change's own duel."""
-        return self._try(ref, lambda raw: (draw_rounds(raw, name, _leading(raw)),), ()) if ref else ()
+    def noise(self, ref: ArtifactRef | None) -> tuple[Plot, ...]:
+        """What the base against itself shows: the distribution alone."""
+        return tuple(replace(plot, title=f"{plot.title}: both are the base") for plot in self.duel(ref, "noise")[:1])
+
+    def rounds(self, ref: ArtifactRef | None, number: int) -> tuple[Plot, ...]:
+        """The rounds of the own duel of a change, by its number."""
+        if not ref:
+            return ()
+        nothing: tuple[Plot, ...] = ()
+        drawn = self._try(ref, lambda raw: (draw_rounds(raw, f"change-{number}", leading_metric(raw)),), nothing)
+        return tuple(replace(plot, title=f"Change {number}: {plot.title}") for plot in drawn)
 
     def counts(self, ref: ArtifactRef | None) -> tuple[tuple[str, str, str, str, float, float], ...]:
         """Counted metrics of a duel: title, unit-bearing values of both arms, their share of the larger in per cent."""
@@ -109,12 +113,35 @@ class Views:
                 shown.append(self._try(evidence.artifact, partial(draw_load, name=f"load-{number}"), None))
         return tuple(plot for plot in shown if plot)
 
-    def waterfalls(self, survey: Survey) -> tuple[Plot, ...]:
-        """The first visit of each page, request by request."""
+    def waterfalls(self, report: Report | Survey) -> tuple[Plot, ...]:
+        """A visit of each page, request by request: the first one, of both versions where a duel compared them."""
+        found: list[tuple[ArtifactRef | None, str]]
+        if isinstance(report, Report) and report.pages:
+            found = [(page.samples, arm) for page in report.pages for arm in ("base", "candidate")]
+        else:
+            found = [(item.artifact, "") for item in _of_arms(report, "vitals")]
         shown: list[Plot | None] = []
-        for number, evidence in enumerate(_of_arms(survey, "vitals")):
+        for number, (ref, arm) in enumerate(found):
+            if ref:
+                shown.append(self._try(ref, partial(draw_visit, name=f"visit-{number}", arm=arm), None))
+        return tuple(plot for plot in shown if plot)
+
+    def throughput(self, report: Report | Survey) -> tuple[Plot, ...]:
+        """Throughput against concurrency of each workload, from all that loaded it."""
+        refs: dict[str, list[tuple[str, ArtifactRef]]] = {}
+        for evidence in (*_of_arms(report, "capacity"), *_of_arms(report, "load")):
+            workload, _, arm = evidence.id.partition("@")[2].rpartition("/")
             if evidence.artifact:
-                shown.append(self._try(evidence.artifact, partial(draw_visit, name=f"visit-{number}"), None))
+                refs.setdefault(workload, []).append((arm, evidence.artifact))
+        duel = (report.duel_samples or report.noise_samples) if isinstance(report, Report) else None
+        if duel and isinstance(report, Report) and report.workloads:
+            refs.setdefault(next(iter(report.workloads)), []).append(("", duel))
+        shown: list[Plot | None] = []
+        for number, (workload, found) in enumerate(refs.items()):
+            nothing: list[Load] = []
+            loads = [load for arm, ref in found for load in self._try(ref, partial(list_loads, arm=arm), nothing)]
+            title = f"Throughput against concurrency: {workload}"
+            shown.append(draw_throughput(loads, f"throughput-{number}", title))
         return tuple(plot for plot in shown if plot)
 
     def patch(self, ref: ArtifactRef | None) -> Patch:
@@ -143,30 +170,6 @@ class Views:
         return (gzip.decompress(content) if ref.suffix.endswith(".gz") else content).decode(errors="replace")
 
 
-def draw_duel(raw: Any, name: str) -> tuple[Plot, ...]:
-    """A duel's latency distribution, its rounds and its throughput."""
-    leading = _leading(raw)
-    plots = [draw_distribution(raw, name), draw_rounds(raw, f"{name}-rounds", leading)]
-    if leading.startswith("http."):
-        plots.append(draw_rounds(raw, f"{name}-rps", "http.rps"))
-    return tuple(plots)
-
-
-def draw_distribution(raw: Any, name: str) -> Plot:
-    """Latencies of both arms, all rounds together."""
-    pooled = {arm: [ms for cell in raw["cells"] if cell["arm"] == arm for ms in cell["latency_ms"]] for arm in ARMS}
-    levels = (50, 90, 95, 99)
-    rows = tuple(
-        (arm, str(len(values)), *(f"{show_number(percentile(values, q))} ms" for q in levels))
-        for arm, values in pooled.items()
-        if values
-    )
-    drawing = plot_distribution(name, "response time", pooled, "ms")
-    header = ("version", "requests", *(f"P{q}" for q in levels))
-    note = "All rounds pooled; the effects above weigh each fresh start alike, so their figures differ a little."
-    return Plot("Response times before and after", drawing, header, rows, note)
-
-
 def draw_load(raw: Any, name: str) -> Plot | None:
     """Latencies under one workload; None for one that is a command."""
     latencies = answered(raw)
@@ -176,55 +179,19 @@ def draw_load(raw: Any, name: str) -> Plot | None:
     drawing = plot_distribution(name, "response time", {"base": latencies}, "ms")
     row = (raw["workload"], str(len(latencies)), *(f"{show_number(percentile(latencies, q))} ms" for q in levels))
     header = ("workload", "requests", *(f"P{q}" for q in levels))
-    return Plot(f"Response times: {raw['workload']}", drawing, header, (row,))
+    return Plot(f"Response times: {raw['workload']}", drawing, header, (row,), arms=("base",))
 
 
-def draw_visit(raw: Any, name: str) -> Plot:
-    """The first visit of a page as a waterfall."""
-    title = f"Waterfall of {raw['workload']}: the first visit"
+def draw_visit(raw: Any, name: str, arm: str = "") -> Plot:
+    """The first visit of a page as a waterfall; of a duel that of an arm."""
+    visit = (raw["visits"][arm] if arm else raw["visits"])[0]
+    title = f"Waterfall of {raw['workload']}: the first visit{f' of the {arm}' if arm else ''}"
     rows = tuple(
         (address, kind, f"{start:,.0f} ms", f"{first:,.0f} ms", f"{end:,.0f} ms", show_bytes(size))
-        for address, kind, start, first, end, size in waterfall_rows(raw["visits"][0])
+        for address, kind, start, first, end, size in waterfall_rows(visit)
     )
     header = ("request", "type", "start", "first byte", "end", "on the wire")
-    return Plot(title, draw_waterfall(raw["visits"][0], name, title), header, rows)
-
-
-def draw_rounds(raw: Any, name: str, metric: str) -> Plot:
-    """One metric round by round."""
-    cells = sorted(raw["cells"], key=lambda cell: (cell["start"], cell["round"], cell["order"]))
-    found: dict[str, list[tuple[float, float]]] = {arm: [] for arm in ARMS}
-    for position, cell in enumerate(cells):
-        value = cell_value(cell, metric)
-        if value is not None:
-            found[cell["arm"]].append((float(position), value))
-    borders = [i - 0.5 for i in range(1, len(cells)) if cells[i]["start"] != cells[i - 1]["start"]]
-    unit = {"http.rps": "per second", "command.seconds": "s"}.get(metric, "ms")
-    title = {"http.rps": "completed requests", "http.p95_ms": "P95", "http.p50_ms": "P50"}.get(metric, "wall time")
-    series = [Series(arm, tuple(points)) for arm, points in found.items()]
-    rows = tuple(
-        (arm, str(len(points)), *(show_number(pick(y for _, y in points)) for pick in (min, max)))
-        for arm, points in found.items()
-        if points
-    )
-    drawing = plot_rounds(name, title, series, borders, unit)
-    return Plot(f"{title[:1].upper()}{title[1:]} by round", drawing, ("version", "rounds", "least", "most"), rows)
-
-
-def draw_counts(raw: Any) -> tuple[tuple[str, str, str, str, float, float], ...]:
-    """Queries and bytes of both arms, as means over the requests."""
-    shown = []
-    for metric, title in (
-        ("db.queries_per_request", "queries a request"),
-        ("http.bytes_per_response", "bytes a response"),
-    ):
-        values = [raw["counts"].get(arm, {}).get(metric) for arm in ARMS]
-        if all(values):
-            before, after = (sum(value) / len(value) for value in values)
-            most = max(before, after) or 1.0
-            texts = (show_figure(metric, before), show_figure(metric, after))
-            shown.append((title, metric, *texts, round(100 * before / most, 2), round(100 * after / most, 2)))
-    return tuple(shown)
+    return Plot(title, draw_waterfall(visit, name, title), header, rows)
 
 
 def draw_memory(workload: str, series: list[Series], name: str) -> Plot:
@@ -259,13 +226,6 @@ def draw_profiles(taken: Sequence[tuple[Evidence, Counter[tuple[str, ...]]]]) ->
 
 def _stacks(raw: Any) -> Counter[tuple[str, ...]]:
     return read_stacks(raw["gil"], raw["root"])
-
-
-def _leading(raw: Any) -> str:
-    """The metric whose rounds are shown: the tail where rounds have requests enough for one."""
-    if raw["protocol"].get("kind", "http") == "command":
-        return "command.seconds"
-    return "http.p95_ms" if min(len(cell["latency_ms"]) for cell in raw["cells"]) >= 40 else "http.p50_ms"
 
 
 def _memory_points(raw: Any) -> tuple[tuple[float, float], ...]:

@@ -10,7 +10,8 @@ import pytest
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.target import HttpRequest, Settings, Target, Workload
-from tools.lease import locked, quiet_lease
+from tools import lease
+from tools.lease import TURNS, Turns, locked, quiet_lease
 from tools.process import start
 from tools.workspace import Workspace
 
@@ -117,3 +118,42 @@ async def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
         await asyncio.wait_for(take(), 0.2)
     await holder.stop(grace_s=0)
     await asyncio.wait_for(take(), 10)
+
+
+async def test_a_job_counts_only_what_it_waits_for_another_one(workspace: Workspace) -> None:
+    held, asked = asyncio.Event(), asyncio.Event()
+
+    async def hold(turns: Turns) -> None:
+        TURNS.set(turns)
+        async with quiet_lease(workspace):
+            held.set()
+            await asked.wait()
+            await asyncio.sleep(0.1)
+
+    async def want(turns: Turns) -> None:
+        TURNS.set(turns)
+        await held.wait()
+        asked.set()
+        async with quiet_lease(workspace):
+            pass
+
+    one, other = Turns(), Turns()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for work in (hold(one), want(one), want(other), want(other), want(other)):
+            group.create_task(work)
+    assert other.blocked_s > 0.0
+
+
+def test_branches_that_wait_at_once_count_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [10.0]
+    monkeypatch.setattr(lease.time, "monotonic", lambda: clock[0])
+    path, turns = workspace.home / "quiet.lease", Turns()
+    monkeypatch.setitem(lease._holders, path, Turns())
+    for now, began in ((12.0, 10.0), (12.5, 10.5), (13.0, 12.5), (20.0, 19.0)):
+        clock[0] = now
+        turns.wait(path, began)
+    assert turns.blocked_s == 4.0
+    monkeypatch.setitem(lease._holders, path, turns)
+    clock[0] = 30.0
+    turns.wait(path, 21.0)
+    assert turns.blocked_s == 4.0

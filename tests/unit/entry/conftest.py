@@ -24,6 +24,7 @@ def engine(home: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     monkeypatch.setattr(recipes, "run", fake.run)
     monkeypatch.setattr(batches, "run", fake.run)
+    monkeypatch.setattr(batches, "prepare", fake.prepare)
     monkeypatch.setattr(orders, "run_recipe", recipes.run_recipe)
     return fake
 

@@ -9,8 +9,9 @@ sys.path.append(str(Path(__file__).parents[1] / "report"))
 from report_material import finish_run
 
 from graphs.engine import RunOptions, save_report
-from graphs.runs import Manifest, new_run_id, run_folder, write_manifest
+from graphs.runs import Manifest, new_run_id, read_manifest, run_folder, write_manifest
 from perfcrew.artifacts import Artifacts
+from perfcrew.errors import UserError
 from perfcrew.llm.accounts import Account
 from perfcrew.llm.base import Reply, Usage
 from perfcrew.llm.entries import Entry
@@ -53,6 +54,12 @@ class FakeEngine:
         report = report.model_copy(update={"seal": seal_report(report)})
         save_report(folder, report)
         return report
+
+    async def prepare(self, options: RunOptions, settings: Settings) -> tuple[Manifest, Path]:
+        if not options.repo.is_dir():
+            raise UserError(f"{options.repo}: no such folder")
+        folder = self.begin(options, settings)
+        return read_manifest(folder), folder
 
     def begin(self, options: RunOptions, settings: Settings) -> Path:
         folder = run_folder(settings.home, options.run_id or new_run_id(), new=options.run_id is None)

@@ -1,4 +1,4 @@
-"""`run`, `demo` and `batch`: what reaches the engine, what is written and said, which code comes back."""
+"""`run` and `demo`: what reaches the engine, what is written and said, which code comes back."""
 
 import asyncio
 import json
@@ -170,41 +170,3 @@ def test_the_demo_needs_a_recording_or_a_model(engine: FakeEngine, case: Path, c
     assert (engine.given[0].replay, engine.given[0].answered_by) == (None, "me")
     assert start(["demo", "--case", "nope"]) == 2
     assert "there is no case 'nope'; there is: dashboard" in capsys.readouterr().err
-
-
-def test_a_failed_target_does_not_stop_the_others(engine: FakeEngine, shop: Path, capsys: Said) -> None:
-    (shop.parent / "broken").mkdir()
-    lines = [{"path": "shop", "variation": "api"}, {"path": "broken"}, {"path": "shop", "model": "openai/x"}]
-    Path("targets.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    broken = iter([None, ZeroDivisionError("oh")])
-
-    async def sometimes() -> None:
-        error = next(broken)
-        if error:
-            raise error
-
-    engine.during = sometimes
-    assert start(["batch", "targets.jsonl", "--out", "out"]) == 3
-    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [result["exit_code"] for result in results] == [0, 3, 3]
-    assert results == [json.loads(line) for line in Path("out/results.jsonl").read_text().splitlines()]
-    assert "go on with: perfcrew run --resume" in results[2]["reason"]
-    assert Path(results[0]["report"]).is_file()
-    assert (engine.given[0].request.variation, engine.settings[2].model) == ("api", "openai/x")
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("t.jsonl", '{"path": "a"}\n{"pth": "b"}\n', "t.jsonl, line 2, pth: no such key; did you mean 'path'?"),
-        ("t.jsonl", "{", "t.jsonl, line 1: not valid JSON"),
-        ("t.json", '[{"path": 1}]', "t.json, entry 1, path: input should be a valid string"),
-        ("t.toml", "[[target]]\npath='a'\nquick='x'\n", "t.toml, target 1, quick: input should be a valid boolean"),
-        ("t.toml", "[[target]", "t.toml: not valid TOML"),
-        ("t.jsonl", "", "t.jsonl: expected at least one target, got none"),
-    ],
-)
-def test_mistakes_in_a_batch_take_one_line(home: Path, name: str, text: str, expected: str, capsys: Said) -> None:
-    Path(name).write_text(text)
-    assert start(["batch", name]) == 2
-    assert capsys.readouterr().err.startswith(f"perfcrew: {expected}")

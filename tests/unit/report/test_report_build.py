@@ -14,7 +14,7 @@ from perfcrew.records.report import CriterionRow, PhaseRow, Report
 from perfcrew.records.work import Change, Criterion
 from perfcrew.report.build import Comparison, Material, build_report, seal_report
 from perfcrew.report.criteria import judge_criteria, judge_criterion
-from perfcrew.report.timeline import busy_seconds, place_phases, saved_seconds
+from perfcrew.report.timeline import busy_seconds, place_agents, saved_seconds, time_ticks
 from perfcrew.verdict import decide
 
 STABLE = {
@@ -188,7 +188,25 @@ def test_parallel_phases_save_what_they_overlap(artifacts: Artifacts) -> None:
     assert report.sequential_seconds == 105
     assert busy_seconds(report) == 65
     assert saved_seconds(report) == 40
-    assert [(row, phase.name) for row, phase in place_phases(report)] == [(0, "a"), (1, "b"), (0, "c")]
+
+
+def test_each_agent_has_a_lane(artifacts: Artifacts) -> None:
+    phases = (
+        PhaseRow(name="intake", seconds=10, started=0),
+        PhaseRow(name="performance_baseline", seconds=60, started=10, group="g"),
+        PhaseRow(name="memory_sync", seconds=40, started=10, group="g"),
+        PhaseRow(name="performance_validation", seconds=50, started=150),
+    )
+    report = build_report(finish_run(artifacts, phases=phases, wall_seconds=200))
+    lanes = [
+        (agent, [(phase.name, start, length) for phase, start, length in row]) for agent, row in place_agents(report)
+    ]
+    assert lanes == [
+        ("no agent", [("intake", 0.0, 5.0)]),
+        ("performance", [("performance_baseline", 5.0, 30.0), ("performance_validation", 75.0, 25.0)]),
+        ("memory-sync", [("memory_sync", 5.0, 20.0)]),
+    ]
+    assert time_ticks(report) == [(0.0, 0.0), (60.0, 30.0), (120.0, 60.0), (180.0, 90.0)]
 
 
 def test_the_run_is_named(report: Report) -> None:

@@ -56,7 +56,7 @@ def test_what_comes_from_the_target_is_plain_text_everywhere(artifacts: Artifact
     survey = make_survey(artifacts)
     assert "Sell [red]books" in printed(survey) and "\x1b" not in printed(survey)
     page = render_survey_page(survey, artifacts)
-    assert "<b>name" not in page and "&lt;shop&gt;" in page and "\x1b" not in page and "<script" not in page
+    assert "<b>name" not in page and "&lt;shop&gt;" in page and "\x1b" not in page and page.count("<script") == 1
     text = render_survey(survey)
     assert "<b>" not in text and r"GET /a\|b" in text
 
