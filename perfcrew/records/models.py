@@ -7,7 +7,10 @@ from pydantic import Field
 from perfcrew.records.base import Record, Role
 
 ModelName = Annotated[str, Field(pattern=r"^(anthropic|openai|openai-chat)/.+$")]
-ROLES: tuple[Role, ...] = ("performance", "memory-sync", "architect", "coder", "tester", "security")
+CREW: tuple[Role, ...] = ("performance", "memory-sync", "architect", "coder", "tester", "security")
+"""The roles that work; each has a slash command."""
+ROLES: tuple[Role, ...] = (*CREW, "guide")
+"""All roles that a model answers for; the guide only talks about a run."""
 
 
 class ModelFacts(Record):
