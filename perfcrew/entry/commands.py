@@ -100,7 +100,7 @@ def parse_commands(text: str, name: str = "command", *, free: bool = False) -> l
 
     Args:
         text: what was typed or pasted.
-        name: what mistakes are reported in: a file's name, or `command`.
+        name: what mistakes are reported in: a file's name, `command`, or nothing.
         free: words that belong to no command are a question.
 
     Raises:
@@ -122,16 +122,16 @@ def parse_commands(text: str, name: str = "command", *, free: bool = False) -> l
         elif free:
             commands.append(Command(name=ASK, role=None, text=line, line=number))
         else:
-            raise UserError(f"{name}, line {number}: expected a command such as /agent:performance, got {line[:60]!r}")
+            raise UserError(f"{_at(name, number)}expected a command such as /agent:performance, got {line[:60]!r}")
     if not commands:
-        raise UserError(f"{name}: expected a command such as /agent:performance, got nothing")
+        raise UserError(f"{f'{name}: ' if name else ''}expected a command such as /agent:performance, got nothing")
     return commands
 
 
 def _start(name: str, rest: str, line: int, phase: int | None, source: str) -> Command:
     if name not in CATALOGUE:
         hint = _hint(name)
-        raise UserError(f"{source}, line {line}: no such command /{name}{hint}")
+        raise UserError(f"{_at(source, line)}no such command /{name}{hint}")
     if name != "recipe":
         role = next((role for role in CREW if name == f"agent:{role}"), None)
         return Command(name=name, role=role, text=rest.strip(), phase=phase, line=line)
@@ -140,6 +140,13 @@ def _start(name: str, rest: str, line: int, phase: int | None, source: str) -> C
     return Command(
         name=name, role=None, text=said.strip() if variation else rest.strip(), variation=variation, line=line
     )
+
+
+def _at(source: str, line: int) -> str:
+    """Where a mistake is; nothing for what was typed as one line."""
+    if source:
+        return f"{source}, line {line}: "
+    return f"line {line}: " if line > 1 else ""
 
 
 def _hint(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands that run the recipe: run, demo, exec, batch, eval. They parse and hand over."""
+"""The commands that run the recipe: run, demo, batch, eval. They parse and hand over."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +13,14 @@ VARIATIONS = click.Choice(["full", "api", "frontend", "database", "microservices
 """As `perfcrew.records.work.Variation`, by test; importing that would cost the help its speed."""
 
 
-def _with_json(command: _Command) -> _Command:
+def with_json(command: _Command) -> _Command:
+    """Add `--json`."""
     return click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
                         help="Write the report as JSON; - for standard output.")(command)  # fmt: skip
 
 
-def _with_model(command: _Command) -> _Command:
+def with_model(command: _Command) -> _Command:
+    """Add the options about models and budgets."""
     options = [
         click.option("--model", metavar="M", help="anthropic/NAME, openai/NAME or openai-chat/NAME."),
         click.option("--budget-usd", type=float, metavar="N", help="Most money, in US dollars."),
@@ -33,7 +35,8 @@ def _with_model(command: _Command) -> _Command:
     return command
 
 
-def _with_recording(command: _Command) -> _Command:
+def with_recording(command: _Command) -> _Command:
+    """Add the options about recordings."""
     options = [
         click.option("--record", type=FILE, metavar="FILE", help="Save the run's journal as a recording."),
         click.option("--answered-by", default="", metavar="TEXT", help="Who answers, for the recording's label."),
@@ -55,9 +58,9 @@ def _with_recording(command: _Command) -> _Command:
 @click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
 @click.option("--recorded-tools", is_flag=True, help="With --replay: the tools' results too; seconds.")
 @click.option("--strict", is_flag=True, help="With --replay: stop where anything else would be asked.")
-@_with_json
-@_with_model
-@_with_recording
+@with_json
+@with_model
+@with_recording
 def run(**given: Any) -> int:
     """Measure, plan, patch and prove, on the application in PATH."""
     from perfcrew.entry.recipes import run_recipe
@@ -66,12 +69,12 @@ def run(**given: Any) -> int:
 
 
 @click.command(epilog="\b\nExample:\n  perfcrew demo --json report.json --keep ./scratch")
-@_with_json
+@with_json
 @click.option("--keep", type=FOLDER, metavar="DIR", help="Make the scratch repository here and leave it.")
 @click.option("--case", "name", default="dashboard", metavar="CASE", help="Another bundled application.")
 @click.option("--live", is_flag=True, help="Ask your model instead of the recording.")
-@_with_model
-@_with_recording
+@with_model
+@with_recording
 def demo(**given: Any) -> int:
     """Run the whole recipe on the bundled application.
 
@@ -83,30 +86,11 @@ def demo(**given: Any) -> int:
 
 
 @click.command(
-    "exec", epilog='\b\nExample:\n  perfcrew exec "/agent:performance Analyze /api/dashboard" --path ../shop'
-)
-@click.argument("text", required=False)
-@click.option("-f", "--file", "script", type=FILE, metavar="FILE", help="Read the commands from a file.")
-@click.option("--path", type=FOLDER, default=".", metavar="PATH", help="The application's repository.")
-@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
-@click.option("--resume", metavar="RUN", help="Go on with the state of an earlier call.")
-@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
-@_with_json
-@_with_model
-@_with_recording
-def execute(**given: Any) -> int:
-    """Carry out slash commands: /agent:performance, memory-sync, architect, coder, tester, security, or /recipe."""
-    from perfcrew.entry.orders import run_script
-
-    return run_script(given)
-
-
-@click.command(
     epilog='\b\nExample, with targets.jsonl holding {"path": "../shop"} and so on:\n  perfcrew batch targets.jsonl'
 )
 @click.argument("file", type=FILE)
 @click.option("--out", type=FOLDER, metavar="DIR", help="Write results.jsonl and the reports here.")
-@_with_model
+@with_model
 def batch(**given: Any) -> int:
     """Run the recipe on several targets, one after the other.
 
@@ -124,7 +108,7 @@ def batch(**given: Any) -> int:
 @click.option("--live-tools", is_flag=True, help="Measure, patch and test for real; minutes.")
 @click.option("--record", is_flag=True, help="Let a replay that passed take the recording's place.")
 @click.argument("cases", nargs=-1, metavar="[CASE]...")
-@_with_json
+@with_json
 def evaluate(**given: Any) -> int:
     """Replay recorded sessions through today's graph and gates, and grade them. Deterministic, in seconds.
 
