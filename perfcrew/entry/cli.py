@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from perfcrew.entry.brief import announced
 from perfcrew.entry.inspecting import journal, report, runs, verify
 from perfcrew.entry.lending import load_worker
 from perfcrew.entry.measuring import compare, measure
@@ -40,7 +41,7 @@ COMMANDS = (
     load_worker,
 )  # fmt: skip
 for command in COMMANDS:
-    cli.add_command(command)
+    cli.add_command(announced(command))
 
 
 def start(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from perfcrew.entry.brief import Brief
+
 _Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -16,18 +18,18 @@ VARIATIONS = click.Choice(["full", "api", "frontend", "database", "microservices
 def with_json(command: _Command) -> _Command:
     """Add `--json`."""
     return click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
-                        help="Write the report as JSON; - for standard output.")(command)  # fmt: skip
+                        help="Write the report as JSON; - for stdout.")(command)  # fmt: skip
 
 
 def with_model(command: _Command) -> _Command:
     """Add the options about models and budgets."""
     options = [
-        click.option("--model", metavar="M", help="anthropic/NAME, openai/NAME or openai-chat/NAME."),
+        click.option("--model", metavar="M", help="anthropic/, openai/ or openai-chat/NAME."),
         click.option("--budget-usd", type=float, metavar="N", help="Most money, in US dollars."),
-        click.option("--budget-minutes", type=float, metavar="N", help="Longest time, in minutes."),
-        click.option("--budget-tokens", type=int, metavar="N", help="Most tokens, in and out."),
-        click.option("--budget-turns", type=int, metavar="N", help="Most model calls."),
-        click.option("--role-budget", "role_budgets", multiple=True, metavar="ROLE:LIMIT=N,…",
+        click.option("--budget-minutes", hidden=True, type=float, metavar="N", help="Longest time, in minutes."),
+        click.option("--budget-tokens", hidden=True, type=int, metavar="N", help="Most tokens, in and out."),
+        click.option("--budget-turns", hidden=True, type=int, metavar="N", help="Most model calls."),
+        click.option("--role-budget", "role_budgets", hidden=True, multiple=True, metavar="ROLE:LIMIT=N,…",
                      help="Limits of one role, such as coder:usd=5,turns=60; may be repeated."),
     ]  # fmt: skip
     for option in reversed(options):
@@ -38,26 +40,32 @@ def with_model(command: _Command) -> _Command:
 def with_recording(command: _Command) -> _Command:
     """Add the options about recordings."""
     options = [
-        click.option("--record", type=FILE, metavar="FILE", help="Save the run's journal as a recording."),
-        click.option("--answered-by", default="", metavar="TEXT", help="Who answers, for the recording's label."),
+        click.option("--record", hidden=True, type=FILE, metavar="FILE", help="Save the run's journal as a recording."),
+        click.option(
+            "--answered-by", hidden=True, default="", metavar="TEXT", help="Who answers, for the recording's label."
+        ),
         click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals."),
-    ]
+    ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
 
 
-@click.command(epilog="\b\nExamples:\n  perfcrew run ../shop --context slow.md --approve\n  perfcrew run --resume RUN")
+@click.command(
+    cls=Brief, epilog="\b\nExamples:\n  perfcrew run ../shop --context slow.md --approve\n  perfcrew run --resume RUN"
+)
 @click.argument("path", type=FOLDER, default=".")
-@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
-@click.option("--context", type=FILE, metavar="FILE.md", help="Your issue in the recipe's context template.")
-@click.option("--variation", type=VARIATIONS, default="full", help="What to look at.")
+@click.option("--config", type=FILE, metavar="FILE", help="Its description; default PATH/perfcrew.toml.")
+@click.option("--context", type=FILE, metavar="FILE.md", help="Your issue in the recipe's template.")
+@click.option(
+    "--variation", type=VARIATIONS, default="full", metavar="V", help="full, api, frontend, database, microservices."
+)
 @click.option("--security", is_flag=True, help="Add a security review to the validation.")
-@click.option("--approve", is_flag=True, help="Ask before anything of the plan is implemented.")
-@click.option("--resume", metavar="RUN", help="Go on with a run that stopped; nothing finished is done again.")
-@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
-@click.option("--recorded-tools", is_flag=True, help="With --replay: the tools' results too; seconds.")
-@click.option("--strict", is_flag=True, help="With --replay: stop where anything else would be asked.")
+@click.option("--approve", is_flag=True, help="Ask before anything is implemented.")
+@click.option("--resume", metavar="RUN", help="Go on with a run; nothing is done twice.")
+@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording.")
+@click.option("--recorded-tools", is_flag=True, help="With --replay: tools too; seconds.")
+@click.option("--strict", hidden=True, is_flag=True, help="With --replay: stop where anything else would be asked.")
 @with_json
 @with_model
 @with_recording
@@ -68,9 +76,9 @@ def run(**given: Any) -> int:
     return run_recipe(given)
 
 
-@click.command(epilog="\b\nExample:\n  perfcrew demo --json report.json --keep ./scratch")
+@click.command(cls=Brief, epilog="\b\nExample:\n  perfcrew demo --json report.json --keep ./scratch")
 @with_json
-@click.option("--keep", type=FOLDER, metavar="DIR", help="Make the scratch repository here and leave it.")
+@click.option("--keep", type=FOLDER, metavar="DIR", help="Make the repository here and leave it.")
 @click.option("--case", "name", default="dashboard", metavar="CASE", help="Another bundled application.")
 @click.option("--live", is_flag=True, help="Ask your model instead of the recording.")
 @with_model
@@ -86,7 +94,8 @@ def demo(**given: Any) -> int:
 
 
 @click.command(
-    epilog='\b\nExample, with targets.jsonl holding {"path": "../shop"} and so on:\n  perfcrew batch targets.jsonl'
+    cls=Brief,
+    epilog='\b\nExample, with targets.jsonl holding {"path": "../shop"} and so on:\n  perfcrew batch targets.jsonl',
 )
 @click.argument("file", type=FILE)
 @click.option("--out", type=FOLDER, metavar="DIR", help="Write results.jsonl and the reports here.")
