@@ -15,7 +15,7 @@ from graphs.recipe import build
 from graphs.state import RunState, Update, start
 from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.records.report import Report
-from perfcrew.records.work import Change, Plan
+from perfcrew.records.work import Card, Change, Plan
 from perfcrew.settings import Settings
 from tools.offering import withdraw
 
@@ -120,8 +120,10 @@ async def _undo(state: RunState, _crew: object) -> Update:
         return Update()
     gone = change.model_copy(update={"kept": False, "withdrawn": True, "reason": "withdrawn by the user"})
     left = [item.commit for item in state["changes"] if item.kept and item is not change and item.commit]
+    card = Card(id=change.step, title=change.title, role="coder", status="DROPPED", note=gone.reason)
     return Update(
         changes=[gone],
+        board={card.id: card},
         head=left[-1] if left else state["base"],
         final=None,
         pages=[],

@@ -46,6 +46,11 @@ class Chat:
         """The run that commands work on; empty before the first."""
         return (self._desk.run_id or "") if self._desk else str(self._given.get("resume") or "")
 
+    @property
+    def proposal(self) -> str:
+        """The command that the guide proposed last."""
+        return self._desk.proposal if self._desk else ""
+
     def hold(self, reader: Reader) -> None:
         """Read and carry out until the user leaves."""
         idle = False
@@ -98,7 +103,7 @@ def run_chat(given: Mapping[str, Any]) -> int:
     else:
         from perfcrew.entry.prompting import Prompting
 
-        reader = Prompting(settings.home, given["path"], lambda: talk.run_id)
+        reader = Prompting(settings.home, given["path"], lambda: talk.run_id, lambda: talk.proposal)
     threading.Thread(target=import_module, args=(DESK,), daemon=True).start()
     talk.hold(reader)
     if talk.run_id:

@@ -65,6 +65,11 @@ class Desk:
         if given.get("resume"):
             self._take(str(given["resume"]))
 
+    @property
+    def proposal(self) -> str:
+        """The command that the guide proposed last; empty once anything was carried out."""
+        return self._talk.proposal
+
     def settings(self) -> Settings:
         """The settings, with what `/model` has changed."""
         return settings_of({**self._given, **self.models})
@@ -86,6 +91,7 @@ class Desk:
     def carry_out(self, commands: Sequence[Command]) -> bool:
         """Carry out commands in their order; False where one of them was `/quit`."""
         orders: list[Order] = []
+        self._talk.proposal = ""
         for command in commands:
             if command.role is not None:
                 orders.append(Order(role=command.role, said=command.said, phase=command.phase))

@@ -23,14 +23,15 @@ class Prompting:
         home: perfcrew's folder, with runs and the history of what was said.
         repo: whose paths are completed.
         run_id: the run at hand, for the line below.
+        proposal: the command that the guide proposed, which Tab takes.
     """
 
-    def __init__(self, home: Path, repo: Path, run_id: Callable[[], str]) -> None:
+    def __init__(self, home: Path, repo: Path, run_id: Callable[[], str], proposal: Callable[[], str]) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self._run_id = run_id
+        self._run_id, self._proposal = run_id, proposal
         self._session: PromptSession[str] = PromptSession(
             history=FileHistory(str(home / HISTORY)),
-            completer=Words(home, repo),
+            completer=Words(home, repo, proposal),
             complete_while_typing=True,
             multiline=True,
             prompt_continuation="  ",
@@ -41,7 +42,8 @@ class Prompting:
 
     def read(self) -> str:
         """The next thing said."""
-        return self._session.prompt("› ")
+        proposed = self._proposal()
+        return self._session.prompt("› ", placeholder=f"Tab takes {proposed}" if proposed else "")
 
     def _below(self) -> str:
         run_id = self._run_id()
@@ -70,12 +72,16 @@ def _keys() -> KeyBindings:
 class Words(Completer):
     """Completes commands, what they take, and paths of the application."""
 
-    def __init__(self, home: Path, repo: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, repo: Path, proposal: Callable[[], str]) -> None:
+        self._home, self._proposal = home, proposal
         self._paths = PathCompleter(get_paths=lambda: [str(repo)], expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """What the word before the cursor can become."""
+        if not document.text:
+            if complete_event.completion_requested and self._proposal():
+                yield Completion(self._proposal())
+            return
         line = document.current_line_before_cursor.lstrip()
         name, space, rest = line.partition(" ")
         if line.startswith("/") and not space:

@@ -24,10 +24,12 @@ class Talk:
         self._open = False
         """Whether the cursor stands amid a line."""
         self._heard = ""
+        self.proposal = ""
+        """The command that the newest answer proposes."""
 
     def ask(self, question: str, options: RunOptions, settings: Settings) -> str:
         """Ask, and print the answer while it comes; the run's id."""
-        self._heard = ""
+        self._heard = self.proposal = ""
         try:
             guidance = run_to_end(
                 ask_guide(
@@ -39,6 +41,7 @@ class Talk:
             self._end_line()
         self._print(guidance)
         proposed = f"\n{guidance.command}" if guidance.command else ""
+        self.proposal = guidance.command
         self._earlier.append((question, f"{guidance.text}{proposed}"))
         return guidance.run_id
 
