@@ -98,7 +98,13 @@ class _Seat:
             return state
         self._context.go_on_from(state["phases"])
         given = None if goes_on else await self._given(due, state)
-        await self._graph(due, state).ainvoke(given, self._config, context=self._context, durability="sync")
+        graph = self._graph(due, state)
+        try:
+            await graph.ainvoke(given, self._config, context=self._context, durability="sync")
+        except PerfcrewError as error:
+            # LangGraph notes its own name and id of the task, which say nothing to the user.
+            error.__dict__.pop("__notes__", None)
+            raise
         after = await self.known()
         if after is None or after["report"] is None:
             raise PerfcrewError("the phase ended without a report")

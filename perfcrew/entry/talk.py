@@ -20,6 +20,7 @@ class Talk:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._waiting = console.status("asking the guide")
         self._earlier: list[tuple[str, str]] = []
         self._open = False
         """Whether the cursor stands amid a line."""
@@ -30,6 +31,7 @@ class Talk:
     def ask(self, question: str, options: RunOptions, settings: Settings) -> str:
         """Ask, and print the answer while it comes; the run's id."""
         self._heard = self.proposal = ""
+        self._waiting.start()
         try:
             guidance = run_to_end(
                 ask_guide(
@@ -38,6 +40,7 @@ class Talk:
                 )
             )  # fmt: skip
         finally:
+            self._waiting.stop()
             self._end_line()
         self._print(guidance)
         proposed = f"\n{guidance.command}" if guidance.command else ""
@@ -47,6 +50,7 @@ class Talk:
 
     def heard(self, text: str) -> None:
         """Another piece of the answer came."""
+        self._waiting.stop()
         self._heard += text
         self._console.print(safe(text), end="", soft_wrap=True)
         self._open = not text.endswith("\n")
@@ -59,6 +63,7 @@ class Talk:
 
     def _watch(self, event: Event) -> None:
         if event.kind in ("tool", "warning"):
+            self._waiting.stop()
             self._end_line()
             self._console.print(safe(f"  {event.text}", "yellow" if event.kind == "warning" else "dim"))
 
