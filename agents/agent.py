@@ -57,6 +57,8 @@ class Answered(Generic[A]):
     evidence: tuple[Evidence, ...]
     stale: tuple[str, ...] = ()
     """Recorded tool calls that succeeded when recorded and don't apply any more."""
+    said: str = ""
+    """What the model said as text when it answered, or had said just before."""
 
 
 @dataclass
@@ -71,6 +73,7 @@ class _Conversation(Generic[A]):
     stale: list[str] = field(default_factory=list)
     stumbles: int = 0
     refusals: int = 0
+    said: str = ""
     crowded: bool = False
     """The service says that the conversation fills the model's window."""
 
@@ -118,7 +121,7 @@ async def converse(
         answer = await _take(talk, turn, reply)
         crew.budget.spend(0.0 if answered_before else time.monotonic() - began, agent.role)
         if answer is not None:
-            return Answered(answer, tuple(talk.evidence), tuple(talk.stale))
+            return Answered(answer, tuple(talk.evidence), tuple(talk.stale), talk.said)
     raise AgentFailed(f"{agent.role} gave no valid answer ({crew.budget.exceeded(agent.role) or f'{limit} turns'})")
 
 
@@ -184,6 +187,7 @@ async def _take(talk: _Conversation[A], turn: int, reply: Reply) -> A | None:
         talk.say(f"Your reply was empty. Go on with a tool call, or call `{ANSWER}`.")
         return None
     talk.messages.append(Message(role="assistant", blocks=reply.blocks))
+    talk.said = reply.text or talk.said
     if reply.stop in CUT_SHORT:
         _hear_half(talk, reply)
         return None

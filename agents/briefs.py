@@ -30,6 +30,11 @@ def show_request(request: RecipeRequest) -> str:
     return "\n".join(lines)
 
 
+def show_words(said: str) -> str:
+    """What a user said to a role by its command, to stand at a brief's end; nothing where nothing was said."""
+    return f"\n\n# The user's words for this phase\n\n{said}" if said else ""
+
+
 def show_target(target: Target) -> str:
     """What is measured. Held-out variants are never shown."""
     lines = [f"# Target: {target.target.name}"]

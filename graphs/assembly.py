@@ -19,6 +19,7 @@ from perfcrew.llm.journal import Journal
 from perfcrew.llm.limits import Limited
 from perfcrew.llm.recording import Recording
 from perfcrew.llm.tokens import count_bytes, load_tables
+from perfcrew.records.base import Role
 from perfcrew.records.events import Event
 from perfcrew.settings import Settings
 from tools.arm import clear_leftovers
@@ -26,18 +27,28 @@ from tools.database import close_databases
 from tools.git import clone
 from tools.workspace import Workspace
 
+JOURNAL = "journal.jsonl"
 Watch = Callable[[Event], None]
+Overhear = Callable[[Role], Listener]
+"""Gives who hears a role's text while it comes."""
 
 
 @asynccontextmanager
-async def at_work(manifest: Manifest, folder: Path, settings: Settings, watch: Watch) -> AsyncIterator[Run]:
+async def at_work(
+    manifest: Manifest,
+    folder: Path,
+    settings: Settings,
+    watch: Watch,
+    overhear: Overhear | None = None,
+    journal: str = JOURNAL,
+) -> AsyncIterator[Run]:
     """The context of a run, for as long as it is at work; nothing that it started outlives it.
 
     Raises:
         UserError: another process is at work on the run.
     """
     with claim_run(folder):
-        context = await assemble(manifest, folder, settings, watch)
+        context = await assemble(manifest, folder, settings, watch, overhear, journal)
         crew = context.crew
         try:
             yield context
@@ -49,13 +60,13 @@ async def at_work(manifest: Manifest, folder: Path, settings: Settings, watch: W
             crew.journal.close()
 
 
-def open_journal(manifest: Manifest, workspace: Workspace) -> Journal:
+def open_journal(manifest: Manifest, workspace: Workspace, name: str = JOURNAL) -> Journal:
     """The run's journal, with the recording behind it when one stands in."""
     source = None
     if manifest.replay:
         replies = not manifest.live_model
         source = Recording(manifest.replay, frozen=manifest.frozen, strict=manifest.strict, replies=replies)
-    journal = Journal(workspace.folder / "journal.jsonl", source, workspace.artifacts.redactor)
+    journal = Journal(workspace.folder / name, source, workspace.artifacts.redactor)
     journal.note("label", source.label if source and source.replies else manifest.answered_by)
     journal.note("base", manifest.base)
     return journal
@@ -71,7 +82,14 @@ def limits_of(journal: Journal, settings: Settings) -> Limits:
     return Limits(**journal.fact("limits"))
 
 
-async def assemble(manifest: Manifest, folder: Path, settings: Settings, watch: Watch) -> Run:
+async def assemble(
+    manifest: Manifest,
+    folder: Path,
+    settings: Settings,
+    watch: Watch,
+    overhear: Overhear | None = None,
+    journal_name: str = JOURNAL,
+) -> Run:
     """Everything that nodes need at run time. What a killed process left behind is ended and cleaned first."""
     workspace = make_workspace(manifest, folder, settings)
     chosen = choose(settings, workspace.target.models)
@@ -79,7 +97,7 @@ async def assemble(manifest: Manifest, folder: Path, settings: Settings, watch: 
         clear_leftovers(workspace)
         redact_logs(workspace)
         await clone(manifest.repo, workspace.clone)
-    journal = open_journal(manifest, workspace)
+    journal = open_journal(manifest, workspace, journal_name)
     allowed = allow(settings, workspace.target.budget)
     limits = allowed.model_dump(exclude={"roles"})
     budget = Budget(**limits, roles=allowed.roles, price=chosen.catalogue.price)
@@ -100,6 +118,7 @@ async def assemble(manifest: Manifest, folder: Path, settings: Settings, watch: 
         count=tables or count_bytes,
         roles=chosen.roles,
         catalogue=chosen.catalogue,
+        overhear=overhear,
     )
     if not answered:
         for gap in filter(None, map(chosen.catalogue.gaps, chosen.names)):

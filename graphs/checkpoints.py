@@ -15,6 +15,8 @@ from perfcrew import records
 from perfcrew.records.base import Record
 from tools.duel import Duel
 
+CHECKPOINTS = "checkpoints.sqlite"
+
 
 def record_classes() -> list[type[Record]]:
     """Every record class that can be part of the state."""
@@ -28,6 +30,6 @@ def record_classes() -> list[type[Record]]:
 @asynccontextmanager
 async def open_checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
     """The checkpointer of one run. An unknown class in a checkpoint is refused, not imported."""
-    async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
+    async with AsyncSqliteSaver.from_conn_string(str(folder / CHECKPOINTS)) as saver:
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=record_classes())
         yield saver

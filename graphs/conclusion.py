@@ -13,7 +13,7 @@ from perfcrew.report.build import Comparison, Material, build_report
 from perfcrew.verdict import decide
 from prompts import prompt_digest, prompt_names
 from tools.duel import Duel
-from tools.git import publish
+from tools.offering import publish
 
 
 async def judge(state: RunState, crew: Crew) -> Update:
@@ -151,7 +151,7 @@ def deliver(context: Context = given) -> Node:
             return True
 
         if offered:
-            await crew.journal.effect("report", f"publish {settled['head']}", bool, publish_branch)
+            await crew.journal.effect("report", f"publish {settled['head']}", bool, publish_branch, reapply=True)
         note_prices(crew.journal, crew.budget.usage(), crew.catalogue)
         return Update(report=conclude(settled, crew, run.clock(), branch if offered else None))
 

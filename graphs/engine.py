@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from langgraph.types import Command
 
-from graphs.assembly import Watch, at_work, check_models
+from graphs.assembly import Overhear, Watch, at_work, check_models
 from graphs.checkpoints import open_checkpoints
 from graphs.phase import Run
 from graphs.recipe import Recipe, build
@@ -65,7 +65,14 @@ class RunOptions:
     """Shorter measurements with wider intervals."""
 
 
-async def run(options: RunOptions, *, settings: Settings, watch: Watch, approve: Approve | None = None) -> Report:
+async def run(
+    options: RunOptions,
+    *,
+    settings: Settings,
+    watch: Watch,
+    approve: Approve | None = None,
+    overhear: Overhear | None = None,
+) -> Report:
     """Run the recipe, or go on with a run that stopped.
 
     Raises:
@@ -74,7 +81,7 @@ async def run(options: RunOptions, *, settings: Settings, watch: Watch, approve:
         PerfcrewError: the run could not go on; it is resumable by its id.
     """
     manifest, folder = await prepare(options, settings)
-    async with open_checkpoints(folder) as checkpoints, at_work(manifest, folder, settings, watch) as context:
+    async with open_checkpoints(folder) as checkpoints, at_work(manifest, folder, settings, watch, overhear) as context:
         state = await drive(build(checkpoints), manifest, context, approve)
     report = state["report"]
     if report is None:
@@ -128,6 +135,10 @@ async def drive(graph: Recipe, manifest: Manifest, context: Run, approve: Approv
     snapshot = await graph.aget_state(config)
     context.go_on_from(snapshot.values.get("phases", []))
     given: Any = None if snapshot.values else start(manifest.request, manifest.base)
+    if snapshot.values.get("orders"):
+        raise UserError(
+            f'this run is made of slash commands; go on with: perfcrew exec --resume {manifest.run_id} "/resume"'
+        )
     if snapshot.values and not snapshot.next and not snapshot.values.get("report"):
         raise UserError(f"run {manifest.run_id} can't be resumed: its checkpoints end before a report")
     while True:

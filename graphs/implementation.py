@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agents.agent import AgentFailed, converse
-from agents.briefs import show_effects, show_evidence
+from agents.briefs import show_effects, show_evidence, show_words
 from agents.coder import CODE, CodeAnswer, brief_step, commit_message
 from agents.crew import Crew
 from graphs.gates import Candidate, judge_candidate
-from graphs.state import RunState, Update
+from graphs.state import RunState, Update, words_for
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.events import Event
@@ -182,7 +182,7 @@ def _brief(task: _Task) -> str:
         task.earlier,
         task.attempts,
         [_read_diff(crew, attempt.diff) for attempt in task.attempts],
-    )
+    ) + show_words(words_for(state, "coder"))
 
 
 def _read_diff(crew: Crew, ref: ArtifactRef | None) -> str:

@@ -41,4 +41,6 @@ async def intake(state: RunState, crew: Crew) -> Update:
         "memory_sync-0": Card(id="memory_sync-0", title=titles[1], role="memory-sync", status="TODO"),
         "architect-0": Card(id="architect-0", title="Rank bottlenecks and plan", role="architect", status="BACKLOG"),
     }
+    # Where commands order phases one by one, some of these have moved on already.
+    board = {name: card for name, card in board.items() if name not in state["board"]}
     return Update(evidence=evidence, checks=checks, notes=notes, board=board)

@@ -1,36 +1,22 @@
-"""Slash commands, one after the other, on shared state: each is one phase of the recipe, run when it is asked for."""
+"""Slash commands on shared state: each is a phase of the recipe, run when it is asked for."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
 
-from agents.crew import Crew
-from graphs.assembly import Watch, at_work
-from graphs.baseline import baseline, join_baseline, snapshot
+from graphs.assembly import Overhear, Watch, at_work
 from graphs.checkpoints import open_checkpoints
-from graphs.conclusion import deliver, judge
-from graphs.design import design
 from graphs.engine import RunOptions, prepare, save_report
-from graphs.implementation import implement
-from graphs.intake import intake
-from graphs.phase import Run, Work, node
-from graphs.state import RunState, Update, start
-from graphs.validation import secure, test, validate
-from perfcrew.errors import UserError
-from perfcrew.records.base import Role
+from graphs.ordered import admit, build_phase, group_orders, node_of
+from graphs.phase import Run
+from graphs.standing import reader, whole
+from graphs.state import RunState, start
+from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.records.report import Report
-from perfcrew.records.work import PerformanceContext, RecipeRequest
+from perfcrew.records.work import Order, PerformanceContext, RecipeRequest
 from perfcrew.settings import Settings
-
-
-class Order(NamedTuple):
-    """One phase to run, with what the user said about it."""
-
-    role: Role
-    said: str
-    phase: int | None = None
-    """The recipe's phase, where the user named it; tells a baseline from a validation."""
 
 
 class Done(NamedTuple):
@@ -41,99 +27,119 @@ class Done(NamedTuple):
     report: Report
 
 
+Told = Callable[[Done], None]
+
+
 async def run_orders(
     options: RunOptions,
     orders: Sequence[Order],
     *,
     settings: Settings,
     watch: Watch,
-    told: Callable[[Done], None] = lambda _: None,
+    told: Told = lambda _: None,
+    overhear: Overhear | None = None,
 ) -> Report:
     """Run phases in the order given, each on the state that the one before left.
 
     Args:
         options: the target; with a run id the session goes on where that run stands.
-        orders: what to run.
+        orders: what to run; nothing goes on with the phase that was stopped.
         settings: of this process.
         watch: gets events.
-        told: gets the state after each phase.
+        told: gets the state after each order.
+        overhear: who hears a role's text while it comes.
 
     Raises:
-        UserError: a phase needs another one first.
+        UserError: a phase needs another one first, or there is nothing to go on with.
     """
     manifest, folder = await prepare(options, settings)
-    report: Report | None = None
-    async with open_checkpoints(folder) as checkpoints, at_work(manifest, folder, settings, watch) as context:
-        config: Any = {"configurable": {"thread_id": manifest.run_id}}
-        for order in orders:
-            graph = _phase(order).compile(checkpointer=checkpoints)
-            known = (await graph.aget_state(config)).values
-            state = cast(RunState, known) if known else start(manifest.request, manifest.base)
-            context.go_on_from(state["phases"])
-            _admit(order, state)
-            given = _with_words(state, order, first=not known)
-            await graph.ainvoke(given, config, context=context, durability="sync")
-            state = cast(RunState, (await graph.aget_state(config)).values)
-            report = state["report"]
-            if report is not None:
-                told(Done(order, state, report))
-    if report is None:
-        raise UserError("there is no command to run")
-    save_report(folder, report)
-    return report
+    async with open_checkpoints(folder) as saver, at_work(manifest, folder, settings, watch, overhear) as context:
+        seat = _Seat(saver, context, manifest.run_id, folder, told)
+        known = await seat.known()
+        state = known or start(manifest.request, manifest.base)
+        groups = group_orders(orders)
+        if not groups:
+            groups = [known["orders"] if known else []]
+            if not groups[0] or not await seat.is_stopped(groups[0], state):
+                raise UserError(f"run {manifest.run_id}: nothing was stopped that could go on")
+        for group in groups:
+            state = await seat.carry_out(group, state, goes_on=not orders)
+    if state["report"] is None:
+        raise PerfcrewError("there was nothing to do")
+    return state["report"]
 
 
-def _with_words(state: RunState, order: Order, *, first: bool) -> Any:
-    """What the phase starts from: the user's words become part of the request; each command is a round of its own."""
-    words = "\n".join(text for text in (state["request"].context.issue, order.said) if text)
-    context = state["request"].context.model_copy(update={"issue": words})
-    request: RecipeRequest = state["request"].model_copy(update={"context": PerformanceContext(**context.model_dump())})
-    if first:
-        return {**state, "request": request}
-    return {"request": request, "round": state["round"] + 1}
+class _Seat:
+    """Where phases run: one thread of checkpoints, one context."""
+
+    def __init__(self, saver: Any, context: Run, run_id: str, folder: Path, told: Told) -> None:
+        self._saver, self._context, self._folder, self._told = saver, context, folder, told
+        self._config: Any = {"configurable": {"thread_id": run_id}}
+
+    def _graph(self, group: Sequence[Order], state: RunState) -> CompiledStateGraph[Any, Any, Any, Any]:
+        return build_phase(group, state).compile(checkpointer=self._saver)
+
+    async def known(self) -> RunState | None:
+        """The state that the last phase left, or stopped at; None before the first."""
+        return whole((await reader().compile(checkpointer=self._saver).aget_state(self._config)).values)
+
+    async def is_stopped(self, group: Sequence[Order], state: RunState) -> bool:
+        """Whether the phase has nodes left to run."""
+        return bool((await self._graph(group, state).aget_state(self._config)).next)
+
+    async def carry_out(self, group: Sequence[Order], state: RunState, *, goes_on: bool) -> RunState:
+        """Run one phase; the state that it leaves."""
+        crew = self._context.crew
+        idle = {order.role: why for order in group if (why := admit(order, state))}
+        for why in idle.values():
+            crew.tell("note", why)
+        due = [order for order in group if order.role not in idle]
+        if not due:
+            return state
+        self._context.go_on_from(state["phases"])
+        given = None if goes_on else await self._given(due, state)
+        graph = self._graph(due, state)
+        try:
+            await graph.ainvoke(given, self._config, context=self._context, durability="sync")
+        except PerfcrewError as error:
+            # LangGraph notes its own name and id of the task, which say nothing to the user.
+            error.__dict__.pop("__notes__", None)
+            raise
+        after = await self.known()
+        if after is None or after["report"] is None:
+            raise PerfcrewError("the phase ended without a report")
+        save_report(self._folder, after["report"])
+        for order in due:
+            self._told(Done(order, after, after["report"]))
+        return after
+
+    async def _given(self, group: Sequence[Order], state: RunState) -> Any:
+        """What the phase starts from: the user's words become part of the request.
+
+        What was done already in this round is done again in a round of its own; what was only begun, and is ordered in
+        the same words, is taken from the journal as far as it came.
+        """
+        known = await self.known()
+        before = known["orders"] if known else []
+        again = {node_of(order, state) for order in group} & _finished(state)
+        reworded = before and before != list(group) and await self.is_stopped(before, state)
+        number = state["round"] + 1 if again or reworded else state["round"]
+        given: dict[str, Any] = {} if known else {**state}
+        if any(order.role == "coder" for order in group):
+            # What was said about the branch as a whole holds for the branch as it was.
+            given |= {"final": None, "pages": [], "verdict": None}
+        return {**given, "request": _with_words(state["request"], group), "orders": list(group), "round": number}
 
 
-def _phase(order: Order) -> StateGraph[RunState, Run, RunState, RunState]:
-    graph = StateGraph(RunState, context_schema=Run)
-    works: list[tuple[str, str, Role | None, Work]] = []
-    match order.role:
-        case "performance":
-            works = [("performance", "Measure", "performance", _measure_what_is_due)]
-        case "memory-sync":
-            works = [("memory_sync", "Capture the architecture", "memory-sync", snapshot)]
-        case "architect":
-            works = [("join", "Merge", None, join_baseline), ("architect", "Plan", "architect", design)]
-        case "coder":
-            works = [("coder", "Implement step by step", "coder", implement)]
-        case "tester":
-            works = [("tester", "Hunt regressions", "tester", test)]
-        case "security":
-            works = [("security", "Review what the branch adds", "security", secure)]
-    names = ["intake"]
-    graph.add_node("intake", node("intake", "Prepare", None, intake))
-    for name, title, role, work in works:
-        graph.add_node(name, node(name, title, role, work))
-        names.append(name)
-    if order.role in ("performance", "tester", "security"):
-        graph.add_node("judge", node("judge", "Judge", None, judge))
-        names.append("judge")
-    graph.add_node("report", deliver())
-    names.append("report")
-    for one, next_one in zip([START, *names], [*names, END], strict=True):
-        graph.add_edge(one, next_one)
-    return graph
+def _finished(state: RunState) -> set[str]:
+    """Nodes that have run in this round."""
+    number = state["round"]
+    ending = "" if number == 0 else f" (round {number + 1})"
+    return {row.name.removesuffix(ending) for row in state["phases"] if row.name.endswith(ending)}
 
 
-async def _measure_what_is_due(state: RunState, crew: Crew) -> Update:
-    """The baseline, or once something was changed the comparison with it."""
-    return await (validate(state, crew) if state["head"] != state["base"] else baseline(state, crew))
-
-
-def _admit(order: Order, state: RunState) -> None:
-    """Refuse what can't be done yet, with what to do first."""
-    if order.role == "architect" and not state["findings"]:
-        raise UserError("/agent:architect needs a baseline: run /agent:performance first")
-    if order.role == "coder" and not state["plans"]:
-        raise UserError("/agent:coder needs a plan: run /agent:architect first")
-    if order.role in ("tester", "security") and state["head"] == state["base"]:
-        raise UserError(f"/agent:{order.role} compares a changed version with the base: run /agent:coder first")
+def _with_words(request: RecipeRequest, group: Sequence[Order]) -> RecipeRequest:
+    issue = request.context.issue
+    said = [order.said for order in group if order.said and order.said not in issue]
+    context = request.context.model_copy(update={"issue": "\n".join(text for text in (issue, *said) if text)})
+    return request.model_copy(update={"context": PerformanceContext(**context.model_dump())})

@@ -2,10 +2,10 @@
 
 from typing import Annotated, TypedDict, TypeVar
 
-from perfcrew.records.base import Record
+from perfcrew.records.base import Record, Role
 from perfcrew.records.evidence import Check, Evidence, Verdict
 from perfcrew.records.report import PhaseRow, Report
-from perfcrew.records.work import Card, Change, Finding, Plan, RecipeRequest, Review, Snapshot
+from perfcrew.records.work import Card, Change, Finding, Order, Plan, RecipeRequest, Review, Snapshot
 from tools.duel import Duel
 
 T = TypeVar("T")
@@ -19,6 +19,14 @@ def merge(old: dict[str, T], new: dict[str, T]) -> dict[str, T]:
 def append(old: list[T], new: list[T]) -> list[T]:
     """New items at the end, without repeats, so that a node that runs twice adds once."""
     return [*old, *(item for item in new if item not in old)]
+
+
+def amend(old: list[Change], new: list[Change]) -> list[Change]:
+    """As `append`, but what is new about a commit takes the place of what was known of it."""
+    told = {change.commit: change for change in new if change.commit}
+    known = {change.commit for change in old}
+    kept = [told.get(change.commit, change) if change.commit else change for change in old]
+    return append(kept, [change for change in new if change.commit not in known or not change.commit])
 
 
 class Composed(Record):
@@ -47,7 +55,7 @@ class RunState(TypedDict):
     snapshot: Snapshot | None
     plans: Annotated[list[Plan], append]
     approved: bool
-    changes: Annotated[list[Change], append]
+    changes: Annotated[list[Change], amend]
     noise: Duel | None
     """The base against itself: the noise floor of this machine."""
     final: Duel | None
@@ -64,6 +72,8 @@ class RunState(TypedDict):
     """Branch name to why it failed; empty text once it has succeeded."""
     notes: Annotated[list[str], append]
     report: Report | None
+    orders: list[Order]
+    """The commands that the phase at work comes from; none in the recipe."""
 
 
 class Update(TypedDict, total=False):
@@ -89,6 +99,12 @@ class Update(TypedDict, total=False):
     failures: dict[str, str]
     notes: list[str]
     report: Report | None
+    orders: list[Order]
+
+
+def words_for(state: RunState, role: Role) -> str:
+    """What the user said to a role with the command that is at work."""
+    return "\n".join(order.said for order in state.get("orders", []) if order.role == role and order.said)
 
 
 def start(request: RecipeRequest, base: str) -> RunState:
@@ -116,4 +132,5 @@ def start(request: RecipeRequest, base: str) -> RunState:
         failures={},
         notes=[],
         report=None,
+        orders=[],
     )

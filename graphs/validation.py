@@ -5,13 +5,14 @@ from dataclasses import replace
 from pydantic import TypeAdapter
 
 from agents.agent import AgentFailed, converse
+from agents.briefs import show_words
 from agents.crew import Crew
 from agents.performance import VALIDATION, brief_validation
 from agents.security import REVIEW, brief_review, check_review, security_check
 from agents.tester import REGRESSION, brief_regression, probe_check
 from graphs.baseline import measure
 from graphs.page_comparing import validate_pages
-from graphs.state import RunState, Update
+from graphs.state import RunState, Update, words_for
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
@@ -59,7 +60,7 @@ async def validate(state: RunState, crew: Crew) -> Update:
     notes = [*missed, *notes]
     brief = brief_validation(
         state["changes"], (*final.effects, *(effect for page in pages for effect in page.effects)), evidence
-    )
+    ) + show_words(words_for(state, "performance"))
     found = {item.id: item for item in evidence}
     beside = guard_checks((*final.beside, *(effect for page in pages for effect in page.effects)))
     guards = {check.name: check for check in (*beside, *final.checks)}
@@ -92,7 +93,7 @@ async def test(state: RunState, crew: Crew) -> Update:
     ]
     brief = brief_regression(
         workspace.target, state["changes"], await _diff(crew, base, head, lane), (tests, compared.evidence)
-    )
+    ) + show_words(words_for(state, "tester"))
     found = {item.id: item for item in (tests, compared.evidence)}
     notes: list[str] = []
     reviews: dict[str, Review] = {}
@@ -113,7 +114,8 @@ async def secure(state: RunState, crew: Crew) -> Update:
     lane = f"{state['round']}/validation/security"
     base, head = state["base"], state["head"]
     paths = await crew.journal.effect(lane, "touched", TypeAdapter(tuple[str, ...]), lambda: _touched(crew, base, head))
-    brief = brief_review(crew.workspace.target, await _diff(crew, base, head, lane))
+    diff_shown = await _diff(crew, base, head, lane)
+    brief = brief_review(crew.workspace.target, diff_shown) + show_words(words_for(state, "security"))
     try:
         done = await converse(
             REVIEW, render(REVIEW.prompt), brief, crew, lane, lambda answer: check_review(answer, frozenset(paths))

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     """The strong model, for architect and coder: anthropic/NAME, openai/NAME (Responses), openai-chat/NAME (compatible
     servers). Default: by the key that is set, anthropic/claude-opus-5-5 or openai/gpt-6.2-sol."""
     model_quick: str = Field(default_factory=lambda known: str(known.get("model", "")), pattern=MODEL_PATTERN)
-    """The model for performance, memory-sync, tester and security. Default: the strong one."""
+    """The model for performance, memory-sync, tester, security and guide. Default: the strong one."""
     model_architect: ModelName | None = None
     """The model for the architect alone; as for the other roles, it may be another provider's. Default: the strong
     one, or what [models.roles] in perfcrew.toml says."""
@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """The model for the tester alone."""
     model_security: ModelName | None = None
     """The model for security alone."""
+    model_guide: ModelName | None = None
+    """The model for the guide alone, which answers questions in the chat."""
     model_table: Annotated[dict[ModelName, ModelFacts], NoDecode, BeforeValidator(_read_json)] = Field(
         default_factory=dict
     )

@@ -257,26 +257,6 @@ async def grep(worktree: Path, pattern: str, limit: int) -> Finished:
     return done
 
 
-async def publish(clone: Path, commit: str, repo: Path, branch: str) -> None:
-    """Give the user's repository a branch with a commit of ours, and change nothing else in it.
-
-    Raises:
-        UserError: the name is not one for a branch, or such a branch exists with other commits.
-    """
-    if not (await try_git(["check-ref-format", f"refs/heads/{branch}"], clone)).ok:
-        raise UserError(f"{branch!r} is not a name for a branch")
-    wanted = await resolve_commit(clone, commit)
-    there = await try_git(["rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"], repo)
-    if there.ok:
-        if there.out.strip() != wanted:
-            raise UserError(f"{repo}: branch {branch} exists already with other commits; delete it or name another")
-        return
-    await git(["update-ref", f"refs/perfcrew/publish/{branch}", wanted], clone)
-    source = f"refs/perfcrew/publish/{branch}:refs/heads/{branch}"
-    quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-    await git(["fetch", *quiet, str(clone), source], repo)
-
-
 async def revert_all(clone: Path, base: str, head: str) -> bool:
     """Whether reverting each commit of `base..head`, newest first, gives the base's tree again. Tried on a scratch."""
     scratch = clone.parent / "revert"

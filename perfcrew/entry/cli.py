@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import click
 
+from perfcrew.entry.brief import announced
 from perfcrew.entry.inspecting import journal, report, runs, verify
 from perfcrew.entry.lending import load_worker
 from perfcrew.entry.measuring import compare, measure
-from perfcrew.entry.running import batch, demo, evaluate, execute, run
+from perfcrew.entry.running import batch, demo, evaluate, run
 from perfcrew.entry.setting_up import doctor, init
+from perfcrew.entry.talking import chat, execute
 from perfcrew.errors import PerfcrewError, UserError
 
 EPILOG = """\b
@@ -35,10 +37,11 @@ def cli() -> None:
 
 
 COMMANDS = (
-    run, demo, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, doctor, load_worker,
+    run, demo, chat, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, doctor,
+    load_worker,
 )  # fmt: skip
 for command in COMMANDS:
-    cli.add_command(command)
+    cli.add_command(announced(command))
 
 
 def start(arguments: Sequence[str] | None = None) -> int:
@@ -74,14 +77,9 @@ def _tell(error: BaseException, code: int) -> int:
 
 
 def _confess(error: Exception) -> int:
-    import tempfile
-    import traceback
-    from pathlib import Path
+    from perfcrew.entry.mistakes import confess
 
-    file = Path(tempfile.mkdtemp(prefix="perfcrew-")) / "traceback.txt"
-    file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    first = (str(error).strip().splitlines() or [""])[0][:200]
-    _say(f"unexpected {type(error).__name__}: {first} (traceback: {file})", 3)
+    _say(confess(error), 3)
     for note in getattr(error, "__notes__", ()):
         _say(note, 3)
     return 3

@@ -17,6 +17,7 @@ from perfcrew.entry.screen import Screen
 from perfcrew.entry.shelf import write_pages
 from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.records.events import Event
+from perfcrew.records.models import ROLES
 from perfcrew.records.report import Report
 from perfcrew.records.work import Plan
 from perfcrew.report.terminal import print_report
@@ -24,7 +25,8 @@ from perfcrew.settings import Settings, load_settings
 
 T = TypeVar("T")
 Work = Callable[[Callable[[Event], None]], Coroutine[Any, Any, Report]]
-_OVERRIDES = ("model", "budget_usd", "budget_minutes", "budget_tokens", "budget_turns")
+MODELS = ("model", "model_quick", *(f"model_{role.replace('-', '_')}" for role in ROLES))
+_OVERRIDES = (*MODELS, "budget_usd", "budget_minutes", "budget_tokens", "budget_turns")
 
 
 class Stopped(PerfcrewError):
@@ -71,22 +73,25 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         raise Stopped("stopped") from None
 
 
-def drive(work: Work, options: RunOptions, settings: Settings, screen: Screen) -> tuple[Report, Path]:
+def drive(
+    work: Work, options: RunOptions, settings: Settings, screen: Screen, go_on: str = "perfcrew run --resume {}"
+) -> tuple[Report, Path]:
     """Run and show progress; the report and the run's folder. A failure carries the way to go on as a note."""
-    before = _run_names(settings)
+    before = run_names(settings)
     try:
         with screen:
             report = run_to_end(work(screen.watch))
     except Exception as error:
-        new = sorted(_run_names(settings) - before)
+        new = sorted(run_names(settings) - before)
         run_id = options.run_id or (new[0] if len(new) == 1 else None)
         if run_id and not (isinstance(error, UserError) or run_id in str(error)):
-            error.add_note(f"go on with: perfcrew run --resume {run_id}")
+            error.add_note(f"go on with: {go_on.format(run_id)}")
         raise
     return report, run_folder(settings.home, report.run_id)
 
 
-def _run_names(settings: Settings) -> set[str]:
+def run_names(settings: Settings) -> set[str]:
+    """The ids of all runs on this machine."""
     return {path.name for path in (settings.home / "runs").glob("*")}
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-ROLES = click.Choice(["performance", "memory-sync", "architect", "coder", "tester", "security"])
+ROLES = click.Choice(["performance", "memory-sync", "architect", "coder", "tester", "security", "guide"])
 """As `perfcrew.records.base.Role`, by test; importing that would cost the help its speed."""
 
 

@@ -1,10 +1,12 @@
-"""The commands that run the recipe: run, demo, exec, batch, eval. They parse and hand over."""
+"""The commands that run the recipe: run, demo, batch, eval. They parse and hand over."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from perfcrew.entry.brief import Brief
 
 _Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -13,19 +15,21 @@ VARIATIONS = click.Choice(["full", "api", "frontend", "database", "microservices
 """As `perfcrew.records.work.Variation`, by test; importing that would cost the help its speed."""
 
 
-def _with_json(command: _Command) -> _Command:
+def with_json(command: _Command) -> _Command:
+    """Add `--json`."""
     return click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
-                        help="Write the report as JSON; - for standard output.")(command)  # fmt: skip
+                        help="Write the report as JSON; - for stdout.")(command)  # fmt: skip
 
 
-def _with_model(command: _Command) -> _Command:
+def with_model(command: _Command) -> _Command:
+    """Add the options about models and budgets."""
     options = [
-        click.option("--model", metavar="M", help="anthropic/NAME, openai/NAME or openai-chat/NAME."),
+        click.option("--model", metavar="M", help="anthropic/, openai/ or openai-chat/NAME."),
         click.option("--budget-usd", type=float, metavar="N", help="Most money, in US dollars."),
-        click.option("--budget-minutes", type=float, metavar="N", help="Longest time, in minutes."),
-        click.option("--budget-tokens", type=int, metavar="N", help="Most tokens, in and out."),
-        click.option("--budget-turns", type=int, metavar="N", help="Most model calls."),
-        click.option("--role-budget", "role_budgets", multiple=True, metavar="ROLE:LIMIT=N,…",
+        click.option("--budget-minutes", hidden=True, type=float, metavar="N", help="Longest time, in minutes."),
+        click.option("--budget-tokens", hidden=True, type=int, metavar="N", help="Most tokens, in and out."),
+        click.option("--budget-turns", hidden=True, type=int, metavar="N", help="Most model calls."),
+        click.option("--role-budget", "role_budgets", hidden=True, multiple=True, metavar="ROLE:LIMIT=N,…",
                      help="Limits of one role, such as coder:usd=5,turns=60; may be repeated."),
     ]  # fmt: skip
     for option in reversed(options):
@@ -33,31 +37,38 @@ def _with_model(command: _Command) -> _Command:
     return command
 
 
-def _with_recording(command: _Command) -> _Command:
+def with_recording(command: _Command) -> _Command:
+    """Add the options about recordings."""
     options = [
-        click.option("--record", type=FILE, metavar="FILE", help="Save the run's journal as a recording."),
-        click.option("--answered-by", default="", metavar="TEXT", help="Who answers, for the recording's label."),
+        click.option("--record", hidden=True, type=FILE, metavar="FILE", help="Save the run's journal as a recording."),
+        click.option(
+            "--answered-by", hidden=True, default="", metavar="TEXT", help="Who answers, for the recording's label."
+        ),
         click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals."),
-    ]
+    ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
 
 
-@click.command(epilog="\b\nExamples:\n  perfcrew run ../shop --context slow.md --approve\n  perfcrew run --resume RUN")
+@click.command(
+    cls=Brief, epilog="\b\nExamples:\n  perfcrew run ../shop --context slow.md --approve\n  perfcrew run --resume RUN"
+)
 @click.argument("path", type=FOLDER, default=".")
-@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
-@click.option("--context", type=FILE, metavar="FILE.md", help="Your issue in the recipe's context template.")
-@click.option("--variation", type=VARIATIONS, default="full", help="What to look at.")
+@click.option("--config", type=FILE, metavar="FILE", help="Its description; default PATH/perfcrew.toml.")
+@click.option("--context", type=FILE, metavar="FILE.md", help="Your issue in the recipe's template.")
+@click.option(
+    "--variation", type=VARIATIONS, default="full", metavar="V", help="full, api, frontend, database, microservices."
+)
 @click.option("--security", is_flag=True, help="Add a security review to the validation.")
-@click.option("--approve", is_flag=True, help="Ask before anything of the plan is implemented.")
-@click.option("--resume", metavar="RUN", help="Go on with a run that stopped; nothing finished is done again.")
-@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
-@click.option("--recorded-tools", is_flag=True, help="With --replay: the tools' results too; seconds.")
-@click.option("--strict", is_flag=True, help="With --replay: stop where anything else would be asked.")
-@_with_json
-@_with_model
-@_with_recording
+@click.option("--approve", is_flag=True, help="Ask before anything is implemented.")
+@click.option("--resume", metavar="RUN", help="Go on with a run; nothing is done twice.")
+@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording.")
+@click.option("--recorded-tools", is_flag=True, help="With --replay: tools too; seconds.")
+@click.option("--strict", hidden=True, is_flag=True, help="With --replay: stop where anything else would be asked.")
+@with_json
+@with_model
+@with_recording
 def run(**given: Any) -> int:
     """Measure, plan, patch and prove, on the application in PATH."""
     from perfcrew.entry.recipes import run_recipe
@@ -65,13 +76,13 @@ def run(**given: Any) -> int:
     return run_recipe(given)
 
 
-@click.command(epilog="\b\nExample:\n  perfcrew demo --json report.json --keep ./scratch")
-@_with_json
-@click.option("--keep", type=FOLDER, metavar="DIR", help="Make the scratch repository here and leave it.")
+@click.command(cls=Brief, epilog="\b\nExample:\n  perfcrew demo --json report.json --keep ./scratch")
+@with_json
+@click.option("--keep", type=FOLDER, metavar="DIR", help="Make the repository here and leave it.")
 @click.option("--case", "name", default="dashboard", metavar="CASE", help="Another bundled application.")
 @click.option("--live", is_flag=True, help="Ask your model instead of the recording.")
-@_with_model
-@_with_recording
+@with_model
+@with_recording
 def demo(**given: Any) -> int:
     """Run the whole recipe on the bundled application.
 
@@ -83,35 +94,17 @@ def demo(**given: Any) -> int:
 
 
 @click.command(
-    "exec", epilog='\b\nExample:\n  perfcrew exec "/agent:performance Analyze /api/dashboard" --path ../shop'
-)
-@click.argument("text", required=False)
-@click.option("-f", "--file", "script", type=FILE, metavar="FILE", help="Read the commands from a file.")
-@click.option("--path", type=FOLDER, default=".", metavar="PATH", help="The application's repository.")
-@click.option("--config", type=FILE, metavar="FILE", help="Description of the target; default PATH/perfcrew.toml.")
-@click.option("--resume", metavar="RUN", help="Go on with the state of an earlier call.")
-@click.option("--replay", type=FILE, metavar="RECORDING", help="Take the replies from a recording; tools stay live.")
-@_with_json
-@_with_model
-@_with_recording
-def execute(**given: Any) -> int:
-    """Carry out slash commands: /agent:performance, memory-sync, architect, coder, tester, security, or /recipe."""
-    from perfcrew.entry.orders import run_script
-
-    return run_script(given)
-
-
-@click.command(
+    cls=Brief,
     epilog="\b\nExamples, with targets.yaml holding `- path: ../shop` and so on:\n"
     "  perfcrew batch targets.yaml --out night --jobs 3 --budget-usd 40\n"
-    "  perfcrew batch targets.yaml --out night --resume"
+    "  perfcrew batch targets.yaml --out night --resume",
 )
 @click.argument("file", type=FILE)
 @click.option("--out", type=FOLDER, metavar="DIR", help="For results, reports and summary; else in perfcrew's home.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="So many at a time.")
 @click.option("--resume", is_flag=True, help="Go on with the batch in DIR; nothing is done twice.")
 @click.option("--retry-failed", is_flag=True, help="The same, and what ended with 2 or 3 gets another try.")
-@_with_model
+@with_model
 def batch(**given: Any) -> int:
     """Run the recipe on many targets, variations and models.
 
@@ -130,7 +123,7 @@ def batch(**given: Any) -> int:
 @click.option("--live-tools", is_flag=True, help="Measure, patch and test for real; minutes.")
 @click.option("--record", is_flag=True, help="Let a replay that passed take the recording's place.")
 @click.argument("cases", nargs=-1, metavar="[CASE]...")
-@_with_json
+@with_json
 def evaluate(**given: Any) -> int:
     """Replay recorded sessions through today's graph and gates, and grade them. Deterministic, in seconds.
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -18,6 +18,8 @@ from perfcrew.report.terminal import safe
 _STYLES = {"DONE": "green", "IN_PROGRESS": "bold yellow", "IN_REVIEW": "yellow", "DROPPED": "red", "BLOCKED": "red"}
 _LASTING = ("phase_started", "phase_finished", "measured", "note", "warning")
 _MOST_CARDS = 16
+_MOST_HEARD = 400
+"""Characters of what a role says that are kept; a line shows its end."""
 
 
 class Screen:
@@ -26,15 +28,19 @@ class Screen:
     Args:
         console: where to.
         expected_s: how long the run will take, in seconds, where an earlier one tells.
+        board: the cards that there are already.
     """
 
-    def __init__(self, console: Console, expected_s: float | None = None) -> None:
+    def __init__(
+        self, console: Console, expected_s: float | None = None, board: Mapping[str, Card] | None = None
+    ) -> None:
         self._console = console
         self._expected_s = expected_s
         self._began = time.monotonic()
-        self._board: dict[str, Card] = {}
+        self._board: dict[str, Card] = dict(board or {})
         self._phases: dict[str, float] = {}
         self._doing = ""
+        self._heard: dict[str, str] = {}
         self._tokens: float = 0.0
         self._usd: float | None = None
         self._lock = threading.Lock()
@@ -63,6 +69,15 @@ class Screen:
             if self._live:
                 self._live.start()
 
+    def overhear(self, role: str) -> "Ear":
+        """Shows the end of what a role says, while it says it."""
+        return Ear(self, role)
+
+    def hear(self, role: str, text: str | None) -> None:
+        """Another piece of a role's words; None: it begins anew."""
+        with self._lock:
+            self._heard[role] = "" if text is None else (self._heard.get(role, "") + text)[-_MOST_HEARD:]
+
     def watch(self, event: Event) -> None:
         """Show an event."""
         with self._lock:
@@ -81,6 +96,7 @@ class Screen:
             self._phases.pop(event.phase, None)
         elif event.kind in ("turn", "tool"):
             self._doing = f"{event.role}: {event.text}"
+            self._heard.pop(event.role, None)
         self._tokens = event.figures.get("tokens", self._tokens)
         self._usd = event.figures.get("usd", self._usd)
 
@@ -110,6 +126,22 @@ class Screen:
             running = ", ".join(self._phases) or "starting"
             money = "price unknown" if self._usd is None else f"${self._usd:.2f}"
             status = f"{seconds / 60:.1f} min{expected} · {running} · {self._tokens:,.0f} tokens · {money}"
-            return Group(
-                Text(""), board, safe(self._doing[: self._console.width - 1], "dim"), Text(status, style="bold")
-            )
+            room = self._console.width - 1
+            spoken = [f"{role}: {text}" for role, text in self._heard.items() if text.strip()]
+            heard = [safe(" ".join(line.split())[-room:], "dim italic") for line in spoken]
+            return Group(Text(""), board, safe(self._doing[:room], "dim"), *heard, Text(status, style="bold"))
+
+
+class Ear:
+    """Hears one reply of a role for a screen."""
+
+    def __init__(self, screen: Screen, role: str) -> None:
+        self._screen, self._role = screen, role
+
+    def heard(self, text: str) -> None:
+        """Another piece of the text came."""
+        self._screen.hear(self._role, text)
+
+    def start_over(self) -> None:
+        """What was heard does not count."""
+        self._screen.hear(self._role, None)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 Better = Literal["lower", "higher"]
 Outcome = Literal["improved", "regressed", "no_significant_change", "underpowered"]
 RunOutcome = Literal["improved", "regressed", "no_significant_change", "underpowered", "incomplete"]
-Role = Literal["performance", "memory-sync", "architect", "coder", "tester", "security"]
+Role = Literal["performance", "memory-sync", "architect", "coder", "tester", "security", "guide"]
 
 
 class Record(BaseModel):

@@ -9,7 +9,10 @@ from perfcrew.records.base import Record, Role
 MODEL_PATTERN = r"^(anthropic|openai|openai-chat)/.+$"
 MODEL_FORM = "anthropic/NAME, openai/NAME or openai-chat/NAME"
 ModelName = Annotated[str, Field(pattern=MODEL_PATTERN)]
-ROLES: tuple[Role, ...] = ("performance", "memory-sync", "architect", "coder", "tester", "security")
+CREW: tuple[Role, ...] = ("performance", "memory-sync", "architect", "coder", "tester", "security")
+"""The roles that work; each has a slash command."""
+ROLES: tuple[Role, ...] = (*CREW, "guide")
+"""All roles that a model answers for; the guide only talks about a run."""
 
 
 class ModelFacts(Record):

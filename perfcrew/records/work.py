@@ -61,6 +61,16 @@ class RecipeRequest(Record):
     """Ask a person before anything is implemented."""
 
 
+class Order(Record):
+    """A phase that a user asked for by its command."""
+
+    role: Role
+    said: str = ""
+    """The user's words about it."""
+    phase: int | None = None
+    """The recipe's phase, where the user named it: tells a baseline from a validation, and what runs side by side."""
+
+
 class Place(Record):
     """Where a finding is."""
 

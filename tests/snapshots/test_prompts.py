@@ -9,6 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 from agents.agent import Agent, answer_spec
 from agents.architect import DESIGN, brief_design
 from agents.coder import CODE, brief_step
+from agents.guide import GUIDE, Standing, brief_question
 from agents.memory_sync import SNAPSHOT, brief_snapshot
 from agents.performance import BASELINE, VALIDATION, brief_baseline, brief_validation
 from agents.security import REVIEW, brief_review
@@ -19,7 +20,7 @@ from perfcrew.records.target import Target
 from perfcrew.records.work import Attempt, Change, Finding, PerformanceContext, Place, PlanStep, RecipeRequest, Snapshot
 from prompts import render, strategies_for
 
-AGENTS: tuple[Agent[Record], ...] = (BASELINE, VALIDATION, SNAPSHOT, DESIGN, CODE, REGRESSION, REVIEW)  # type: ignore[assignment]
+AGENTS: tuple[Agent[Record], ...] = (BASELINE, VALIDATION, SNAPSHOT, DESIGN, CODE, REGRESSION, REVIEW, GUIDE)  # type: ignore[assignment]
 
 TARGET = Target.model_validate(
     {
@@ -114,6 +115,23 @@ def test_briefs(snapshot: SnapshotAssertion) -> None:
         "step": brief_step(STEP, TARGET, [FINDING], "evidence", strategies, [CHANGE], [failed], ["- a\n+ b"]),
         "validation": brief_validation([CHANGE], [EFFECT], [EVIDENCE]),
         "regression": brief_regression(TARGET, [CHANGE], "- a\n+ b", [EVIDENCE]),
+        "question": brief_question(
+            "what costs most?",
+            [("hello", "Good day.")],
+            Standing(
+                request=REQUEST,
+                target=TARGET,
+                phases=["intake", "performance_baseline"],
+                findings=[FINDING],
+                evidence=[EVIDENCE],
+                snapshot=described,
+                plan=None,
+                changes=[CHANGE],
+                verdict=VERDICT,
+                effects=[EFFECT],
+            ),
+            "- /status : where the run stands",
+        ),
         "review": brief_review(TARGET, "- a\n+ b"),
     }
     assert briefs == snapshot

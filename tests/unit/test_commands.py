@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfcrew.entry.commands import NAMES, parse_commands
+from perfcrew.entry.commands import CATALOGUE, NAMES, VARIATIONS, parse_commands
 from perfcrew.errors import UserError
+from perfcrew.records.models import CREW
 
+AGENTS = [f"agent:{role}" for role in CREW]
 EXAMPLE = """\
 ```bash
 # Phase 1: Parallel Baseline Analysis
@@ -98,8 +100,10 @@ def test_recipe(text: str, variation: str | None, said: str) -> None:
     ("text", "expected"),
     [
         ("/agent:performence x", "x.md, line 1: no such command /agent:performence; did you mean /agent:performance?"),
+        ("/stauts", "x.md, line 1: no such command /stauts; did you mean /status?"),
+        ("/status\nwhat now", "x.md, line 2: expected a command such as /agent:performance, got 'what now'"),
         ("/coder x", "x.md, line 1: no such command /coder; did you mean /agent:coder?"),
-        ("\n/agent:qa", "x.md, line 2: no such command /agent:qa; there are /agent:performance, /agent:memory-sync,"),
+        ("\n/agent:zzz", "x.md, line 2: no such command /agent:zzz; there are /agent:performance, /agent:memory-sync,"),
         ("hello", "x.md, line 1: expected a command such as /agent:performance, got 'hello'"),
         ("# only a comment", "x.md: expected a command such as /agent:performance, got nothing"),
     ],
@@ -111,7 +115,14 @@ def test_mistakes_take_one_line(text: str, expected: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@given(st.lists(st.tuples(st.sampled_from(NAMES[:-1]), st.lists(st.from_regex(r"[A-Z][a-z ]{0,20}", fullmatch=True)))))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(AGENTS),
+            st.lists(st.from_regex(r"[A-Z][a-z ]{0,20}", fullmatch=True)),
+        )
+    )
+)
 def test_what_is_said_comes_back(spoken: list[tuple[str, list[str]]]) -> None:
     if not spoken:
         return
@@ -120,3 +131,23 @@ def test_what_is_said_comes_back(spoken: list[tuple[str, list[str]]]) -> None:
     assert [(command.name, list(command.bullets)) for command in commands] == [
         (name, [line.strip() for line in lines]) for name, lines in spoken
     ]
+
+
+def test_without_a_slash_it_is_a_question_where_that_is_allowed() -> None:
+    commands = parse_commands("what is slow?\nand why?\n/status\nwhat next?", "", free=True)
+    assert [(command.name, command.said) for command in commands] == [
+        ("ask", "what is slow?\nand why?"), ("status", ""), ("ask", "what next?"),
+    ]  # fmt: skip
+
+
+def test_a_mistake_in_one_typed_line_needs_no_place() -> None:
+    with pytest.raises(UserError, match=r"^no such command /plam; did you mean /plan\?$"):
+        parse_commands("/plam", "", free=True)
+
+
+def test_every_command_has_an_example_that_can_be_sent() -> None:
+    for name, entry in CATALOGUE.items():
+        (command,) = parse_commands(entry.example)
+        assert command.name == name
+    assert set(NAMES) > {f"agent:{role}" for role in CREW}
+    assert CATALOGUE["recipe"].takes.startswith(f"[{'|'.join(VARIATIONS)}]")

@@ -11,6 +11,7 @@ import pytest
 
 from perfcrew.errors import ToolError, UserError
 from tools import git
+from tools.offering import publish, withdraw
 from tools.process import run
 
 WHEN = "2026-01-02T03:04:05Z"
@@ -115,7 +116,7 @@ async def test_whole_life_leaves_the_users_repository_alone(repo: Path, tmp_path
     second = await _change(tmp_path, clone, first, 2)
     assert await git.revert_all(clone, state.head, second)
     assert _bytes(repo) == before, "nothing but publish may write"
-    await git.publish(clone, second, repo, "perfcrew/run-1")
+    await publish(clone, second, repo, "perfcrew/run-1")
     after = _bytes(repo)
     changed = {path for path in after if after[path] != before.get(path)} | (before.keys() - after.keys())
     assert changed and all(re.match(r"\.git/(objects/|refs/heads/perfcrew/run-1$)", path) for path in changed)
@@ -123,7 +124,7 @@ async def test_whole_life_leaves_the_users_repository_alone(repo: Path, tmp_path
     assert not list(repo.rglob("hook-ran"))
     added = set((await _user("for-each-ref", repo)).splitlines()) - set(refs.splitlines())
     assert added == {f"{second} commit\trefs/heads/perfcrew/run-1"}
-    await git.publish(clone, second, repo, "perfcrew/run-1")
+    await publish(clone, second, repo, "perfcrew/run-1")
     assert _bytes(repo) == after
     shutil.rmtree(tmp_path / "run")
     assert await _user("rev-list --count perfcrew/run-1", repo) == "4"
@@ -137,11 +138,33 @@ async def test_publish_refuses_bad_and_taken_names(repo: Path, tmp_path: Path) -
     change = await _change(tmp_path, clone, head, 1)
     before = _bytes(repo)
     with pytest.raises(UserError, match="not a name for a branch"):
-        await git.publish(clone, change, repo, "a..b")
+        await publish(clone, change, repo, "a..b")
     for taken in ("main", "other"):
         with pytest.raises(UserError, match=f"branch {taken} exists already"):
-            await git.publish(clone, change, repo, taken)
+            await publish(clone, change, repo, taken)
     assert _bytes(repo) == before
+
+
+async def test_the_branch_moves_with_the_run_and_can_be_taken_back(repo: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "run" / "clone"
+    await git.clone(repo, clone)
+    head = await _user("rev-parse HEAD", repo)
+    first = await _change(tmp_path, clone, head, 1)
+    second = await _change(tmp_path, clone, first, 2)
+    await publish(clone, second, repo, "perfcrew/run-1")
+    await publish(clone, first, repo, "perfcrew/run-1")
+    assert await _user("rev-parse perfcrew/run-1", repo) == first
+    await _user("-c core.hooksPath=/dev/null checkout --quiet --force perfcrew/run-1", repo)
+    with pytest.raises(UserError, match="is checked out; switch"):
+        await withdraw(clone, repo, "perfcrew/run-1")
+    await _user("-c core.hooksPath=/dev/null checkout --quiet --force main", repo)
+    assert await withdraw(clone, repo, "perfcrew/run-1")
+    assert "perfcrew" not in await _user("for-each-ref", repo)
+    assert not await withdraw(clone, repo, "perfcrew/run-1")
+    await publish(clone, second, repo, "perfcrew/run-1")
+    await _user(f"-c core.hooksPath=/dev/null update-ref refs/heads/perfcrew/run-1 {head}", repo)
+    assert not await withdraw(clone, repo, "perfcrew/run-1")
+    assert await _user("rev-parse perfcrew/run-1", repo) == head
 
 
 async def test_the_same_change_is_the_same_commit(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

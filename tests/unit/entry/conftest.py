@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fake_engine import FakeEngine
 
-from perfcrew.entry import batches, orders, recipes
+from perfcrew.entry import batches, desk, recipes
 
 # What a survey is made of is shared with the tests of its renderings.
 sys.path.append(str(Path(__file__).parents[1] / "report"))
@@ -25,7 +25,7 @@ def engine(home: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     monkeypatch.setattr(recipes, "run", fake.run)
     monkeypatch.setattr(batches, "run", fake.run)
     monkeypatch.setattr(batches, "prepare", fake.prepare)
-    monkeypatch.setattr(orders, "run_recipe", recipes.run_recipe)
+    monkeypatch.setattr(desk, "run", fake.run)
     return fake
 
 

@@ -33,7 +33,9 @@ class FakeEngine:
         self.changed: dict[str, Any] = {}
         self.during: Callable[[], Awaitable[None]] | None = None
 
-    async def run(self, options: RunOptions, *, settings: Settings, watch: Any, approve: Any = None) -> Report:
+    async def run(
+        self, options: RunOptions, *, settings: Settings, watch: Any, approve: Any = None, overhear: Any = None
+    ) -> Report:
         self.given.append(options)
         self.settings.append(settings)
         folder = self.begin(options, settings)

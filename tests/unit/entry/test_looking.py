@@ -12,11 +12,12 @@ from evals.case import Case
 from evals.replay import Grade
 from graphs.engine import RunOptions
 from graphs.runs import list_runs
-from graphs.session import Done, Order
-from perfcrew.entry import doctor, grading, orders
+from graphs.session import Done
+from perfcrew.entry import desk, doctor, grading
 from perfcrew.entry.cli import start
 from perfcrew.records.evidence import Check
 from perfcrew.records.report import Report
+from perfcrew.records.work import Order
 from perfcrew.settings import Settings
 from tools.readiness import Readiness
 
@@ -76,7 +77,7 @@ def session(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     spoken: list[Any] = []
 
     async def run_orders(
-        options: RunOptions, given: list[Order], *, settings: Settings, watch: Any, told: Any
+        options: RunOptions, given: list[Order], *, settings: Settings, watch: Any, told: Any, overhear: Any
     ) -> Report:
         spoken.extend(given)
         report = await engine.run(options, settings=settings, watch=watch)
@@ -85,7 +86,7 @@ def session(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             told(Done(order, state, report))
         return report
 
-    monkeypatch.setattr(orders, "run_orders", run_orders)
+    monkeypatch.setattr(desk, "run_orders", run_orders)
     return spoken
 
 
@@ -93,7 +94,8 @@ def test_exec_carries_out_commands_in_order(session: list[Any], shop: Path, caps
     Path("s.md").write_text("# Phase 1\n/agent:performance\nAnalyze:\n- P95\n/agent:memory-sync\n/agent:architect x\n")
     assert start(["exec", "-f", "s.md", "--path", "shop"]) == 0
     assert session == [
-        Order("performance", "Analyze:\n- P95", 1), Order("memory-sync", "", 1), Order("architect", "x", 1),
+        Order(role="performance", said="Analyze:\n- P95", phase=1), Order(role="memory-sync", phase=1),
+        Order(role="architect", said="x", phase=1),
     ]  # fmt: skip
     said = capsys.readouterr().out
     assert "/agent:memory-sync\n  three layers" in said
@@ -114,8 +116,10 @@ def test_exec_recipe_is_a_run(engine: FakeEngine, shop: Path, capsys: Said) -> N
     assert start(["exec", "/recipe database The list is slow", "--path", "shop"]) == 0
     request = engine.given[0].request
     assert (request.variation, request.context.issue) == ("database", "The list is slow")
-    assert start(["exec", "/recipe\n/agent:coder", "--path", "shop"]) == 2
-    assert "expected it alone" in capsys.readouterr().err
+    assert not request.approve
+    assert "Improved, goals met" in capsys.readouterr().out
+    assert start(["exec", "/recipe\n/report", "--path", "shop"]) == 0
+    assert capsys.readouterr().out.count("Improved, goals met") == 2
 
 
 @pytest.mark.parametrize(
