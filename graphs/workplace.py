@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graphs.runs import Manifest
 from perfcrew.artifacts import Artifacts, write_whole
+from perfcrew.llm.choice import choose
 from perfcrew.records.target import Target
 from perfcrew.redaction import Redactor
 from perfcrew.settings import Settings, installer_variables
@@ -52,7 +53,10 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
 
 def redactor_of(target: Target, repo: Path, config: Path, settings: Settings) -> Redactor:
     """What takes the secrets of a target and of this process out of everything that a run keeps or sends."""
-    secrets = find_secrets(target, (repo, config.resolve().parent), installer_variables())
+    found = find_secrets(target, (repo, config.resolve().parent), installer_variables())
+    # An application may name the same model: taken out, nobody could tell any more who answered, and at what price.
+    models = choose(settings, target.models).names
+    secrets = {value for value in found if not any(value in model for model in models)}
     return Redactor(secrets | settings.secrets())
 
 

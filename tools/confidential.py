@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from dotenv import dotenv_values
 
 from perfcrew.records.target import HttpRequest, Target
+from perfcrew.settings import PREFIX
 from tools.paths import SHOWN, matches
 
 DEPTH = 3
@@ -54,7 +55,8 @@ def _of_dotenv(folders: Iterable[Path]) -> Iterator[tuple[str, str]]:
             for name in files:
                 if (name == ".env" or name.startswith(".env.")) and not matches(name, SHOWN):
                     values = dotenv_values(Path(root, name), interpolate=False, encoding="utf-8")
-                    yield from ((key, value) for key, value in values.items() if value)
+                    # Our own settings may stand there too; the keys among them don't begin like this.
+                    yield from ((key, value) for key, value in values.items() if value and not key.startswith(PREFIX))
 
 
 def _of_target(target: Target) -> Iterator[str]:

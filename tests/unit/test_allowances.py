@@ -38,9 +38,9 @@ def test_an_option_is_stronger_still(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("coder", "--role-budget 'coder': expected ROLE:LIMIT=N, such as coder:usd=5,turns=60"),
         ("coder:usd", "expected ROLE:LIMIT=N"),
-        ("codr:usd=1", "PERFCREW_ROLE_BUDGETS: input should be 'performance', 'memory-sync'"),
+        ("codr:usd=1", "PERFCREW_ROLE_BUDGETS, codr: input should be 'performance', 'memory-sync'"),
         ("coder:usd=x", "should be a valid number"),
-        ("coder:cents=1", "extra inputs are not permitted"),
+        ("coder:cents=1", "PERFCREW_ROLE_BUDGETS, coder, cents: no such key"),
     ],
 )
 def test_a_slip_is_one_line(text: str, told: str) -> None:
