@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.facts import number, text, unpack_rows
 from perfcrew.records.work import Finding
-from tools.findings import ANONYMOUS, Rule, finding_id, rank
+from tools.findings import Rule, finding_id, is_nameless, rank
 from tools.findings_code import RULES as CODE
 from tools.findings_database import RULES as DATABASE
 from tools.findings_joined import counts, merge, settle
@@ -54,6 +54,6 @@ def measured_shares(evidence: Iterable[Evidence]) -> dict[str, float]:
         for row in unpack_rows(item.facts, "endpoint"):
             note(text(row, "name"), number(row, "share"))
         for row in unpack_rows(item.facts, "hot"):
-            note("" if text(row, "name") in ANONYMOUS else text(row, "name"), number(row, "time_share"))
+            note("" if is_nameless(text(row, "name")) else text(row, "name"), number(row, "time_share"))
             note(f"{text(row, 'path')}:{row.get('line')}", number(row, "time_share"))
     return shares

@@ -31,15 +31,20 @@ UNSHARED = {
     "lighthouse": "Lighthouse estimates what it costs",
 }
 """Why the findings of an instrument have no share of end-to-end time."""
-ANONYMOUS = ("(anonymous)", "<lambda>")
-"""What profilers call a function without a name: V8's, CPython's. Many functions share it, so it names none."""
 _PARAMETER = re.compile(r"\{[^/}]*\}|<[^/>]*>|:\w+|\*")
 
 
 def finding_id(kind: str, place: Place) -> str:
     """`kind@place`: the most telling part of the place names it."""
-    symbol = f"{place.path}:{place.line}" if place.symbol in ANONYMOUS else place.symbol
+    symbol = place.symbol
+    if symbol and is_nameless(symbol):
+        symbol = f"{place.path} {symbol}" if ":" in symbol else f"{place.path}:{place.line}"
     return f"{kind}@{place.fingerprint or symbol or place.endpoint or place.path or 'application'}"
+
+
+def is_nameless(symbol: str) -> bool:
+    """Whether a function has no name of its own: many share what profilers call it, in V8 with its first line."""
+    return symbol.startswith(("(anonymous", "<lambda>"))
 
 
 def make_finding(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.facts import number, text, unpack_rows
 from perfcrew.records.work import Finding
-from tools.findings import ANONYMOUS, SEVERITIES, line_of, same_endpoint, workload_of
+from tools.findings import SEVERITIES, is_nameless, line_of, same_endpoint, workload_of
 from tools.findings_database import INDEX_GAIN, costs_more
 from tools.findings_memory import HEAP_KB, HEAP_REQUESTS, kept_kb
 from tools.remedies import REMEDY
@@ -80,8 +80,9 @@ def _said_elsewhere(finding: Finding, found: Sequence[Finding], evidence: Sequen
         if place.path is None:
             return any(item.kind == "blocking_call" and item.id != finding.id for item in found)
         queried = {line_of(text(row, "site")) for item in evidence for row in unpack_rows(item.facts, "statement")}
-        hot = {item.place.symbol for item in found if item.kind in ("cpu_hot_path", "serialisation")} - {*ANONYMOUS}
-        return f"{place.path}:{place.line}" in queried or place.symbol in hot
+        hot = {item.place.symbol for item in found if item.kind in ("cpu_hot_path", "serialisation")}
+        named = not is_nameless(place.symbol or "")
+        return f"{place.path}:{place.line}" in queried or (named and place.symbol in hot)
     return False
 
 

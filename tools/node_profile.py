@@ -73,6 +73,6 @@ def frame_of(node: Mapping[str, Any], innermost: bool = False) -> str:
         line = max(node["positionTicks"], key=lambda tick: tick["ticks"])["line"]
     url = call["url"]
     file = unquote(urlsplit(url).path) if url.startswith("file:") else url or "node:native"
-    # Semicolons part frames, and a name may hold one.
-    name = (call["functionName"] or "(anonymous)").replace(";", ",")
+    # Semicolons part frames, and a name may hold one. Functions without a name are told apart by where they begin.
+    name = (call["functionName"] or f"(anonymous:{call['lineNumber'] + 1})").replace(";", ",")
     return f"{name} ({file}:{line})"

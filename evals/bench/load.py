@@ -7,7 +7,9 @@ requests wait before they reach the machine, the truth begins when the timetable
 within 2 % or 0.5 ms.
 
 Prints a table and, as its last line, one JSON object. Its `max_percentile_error` is the largest error as a part of the
-truth, 0.5 ms counting as 2 %, so that up to 0.02 is within the bar. Exit code 1 where the bar is missed.
+truth, 0.5 ms counting as 2 %, so that up to 0.02 is within the bar. A round of which the generator says that it was
+the bottleneck does not count, and is made again a few times. Exit code 1 where the bar is missed, or no round of a
+scenario counted.
 """
 
 import asyncio
@@ -17,7 +19,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ PART, LIMIT_MS = 0.02, 0.5
 """The bar: an error is within it when it is at most this part of the truth, or at most so many milliseconds."""
 QUANTILES = {"P50": 50.0, "P90": 90.0, "P95": 95.0, "P99": 99.0, "max": 100.0}
 KEYS = 4000
+AGAIN = 5
+"""Rounds, over all scenarios, that are made again because the generator says of itself that it was the bottleneck."""
 _START_S = 20.0
 
 
@@ -76,6 +80,11 @@ class Outcome:
     def within(self, name: str) -> bool:
         """Whether a percentile meets the bar."""
         return self.error_by_bar(name) <= PART
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is met; a round that says itself that it does not count may do so beside a neighbour only."""
+        return self.scenario.neighbour if self.faults else all(map(self.within, QUANTILES))
 
 
 SCENARIOS = (
@@ -175,7 +184,7 @@ def render(outcomes: list[Outcome]) -> str:
             for name in QUANTILES
         )
         lines.append(f"{outcome.scenario.name:31}{outcome.requests:>9}{outcome.generator_ms:>9.3f}{cells}")
-        lines += [f"    the generator was the bottleneck: {fault}" for fault in outcome.faults]
+        lines += [f"    does not count, the generator was the bottleneck: {fault}" for fault in outcome.faults]
     return "\n".join(
         [*lines, "truth by the server's clock in ms, error of the measurement in ms, within 2 % or 0.5 ms"]
     )
@@ -183,16 +192,22 @@ def render(outcomes: list[Outcome]) -> str:
 
 def summarise(outcomes: list[Outcome]) -> dict[str, Any]:
     """The figures of the last line."""
-    pairs = [(outcome, name) for outcome in outcomes for name in QUANTILES]
+    pairs = [(outcome, name) for outcome in outcomes if not outcome.faults for name in QUANTILES]
     requests = sum(outcome.requests for outcome in outcomes)
     return {
-        "max_percentile_error": round(max(outcome.error_by_bar(name) for outcome, name in pairs), 5),
-        "max_percentile_error_pct": round(100 * max(outcome.error_part(name) for outcome, name in pairs), 3),
-        "max_percentile_error_ms": round(max(abs(outcome.error_ms(name)) for outcome, name in pairs), 3),
-        "within_bar": all(outcome.within(name) for outcome, name in pairs),
+        "max_percentile_error": _largest((outcome.error_by_bar(name) for outcome, name in pairs), 5),
+        "max_percentile_error_pct": _largest((100 * outcome.error_part(name) for outcome, name in pairs), 3),
+        "max_percentile_error_ms": _largest((abs(outcome.error_ms(name)) for outcome, name in pairs), 3),
+        "within_bar": all(outcome.met for outcome in outcomes),
         "generator_ms_per_request": round(sum(o.generator_ms * o.requests for o in outcomes) / requests, 4),
-        "scenarios": len(outcomes), "requests": requests,
+        "scenarios": len(outcomes), "uncounted": sum(bool(o.faults) for o in outcomes), "requests": requests,
     }  # fmt: skip
+
+
+def _largest(errors: Iterable[float], digits: int) -> float | None:
+    """The largest error; None where no round counts."""
+    largest = max(errors, default=None)
+    return None if largest is None else round(largest, digits)
 
 
 async def run(seconds: float) -> list[Outcome]:
@@ -205,8 +220,14 @@ async def run(seconds: float) -> list[Outcome]:
         }
         target = Target.model_validate(description)
         workspace = Workspace("bench", folder, folder, target, "", Artifacts(folder / "artifacts"), "bench")
+        outcomes, left = [], AGAIN
         async with LoadWorker.start(workspace) as worker:
-            return [await run_scenario(workspace, worker, scenario, seconds) for scenario in SCENARIOS]
+            for scenario in SCENARIOS:
+                outcome = await run_scenario(workspace, worker, scenario, seconds)
+                while outcome.faults and not scenario.neighbour and left:
+                    outcome, left = await run_scenario(workspace, worker, scenario, seconds), left - 1
+                outcomes.append(outcome)
+        return outcomes
 
 
 def main(arguments: list[str]) -> int:

@@ -98,10 +98,18 @@ def _time(survey: Survey, workload: str) -> str:
     if cpu is not None and "busy" in cpu.facts:
         rows = sorted(unpack_rows(cpu.facts, "hot"), key=lambda row: -number(row, "time_share"))
         share = number(rows[0], "cpu_share") if rows else 0.0
-        hottest = f", most in {text(rows[0], 'name')} ({share:.0%} of it)" if share >= _NAMED else ""
+        hottest = f", most in {_site(rows[0])} ({share:.0%} of it)" if share >= _NAMED else ""
         language = "Node" if cpu.facts.get("runtime") == "node" else "Python"
         parts.append(f"{language} busy {number(cpu.facts, 'busy'):.0%} of a core{hottest}")
     return "; ".join(parts)
+
+
+def _site(row: Row) -> str:
+    return f"{_line(row)} {text(row, 'name')}"
+
+
+def _line(row: Row) -> str:
+    return f"{text(row, 'path')}:{row.get('line')}"
 
 
 def _memory(survey: Survey) -> str:
@@ -201,7 +209,7 @@ def shorten_sql(sql: str) -> str:
 def _functions(survey: Survey) -> Table:
     rows = [
         (
-            text(row, "name"), f"{text(row, 'path')}:{row.get('line')}", _share(number(row, "cpu_share")),
+            text(row, "name"), _line(row), _share(number(row, "cpu_share")),
             _share(number(row, "cpu_total")), _ms(number(row, "ms")), _share(number(row, "time_share")),
         )
         for item in of_kind(survey, "cpu")

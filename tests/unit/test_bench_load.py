@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ def test_the_summary_has_the_largest_errors() -> None:
     assert summary["max_percentile_error_pct"] == 1.0
     assert summary["max_percentile_error_ms"] == 0.3
     assert summary["generator_ms_per_request"] == 0.1
+
+
+def test_a_round_that_does_not_count_meets_the_bar_beside_a_neighbour_only() -> None:
+    wrong = replace(outcome({"P99": 9.0}), faults=("it sent late",))
+    beside = replace(wrong, scenario=Scenario("s", {}, neighbour=True))
+    good = outcome({"P50": 0.1})
+    assert not summarise([good, wrong])["within_bar"] and summarise([good, beside])["within_bar"]
+    assert summarise([good, beside])["max_percentile_error"] == 0.004
+    assert summarise([good, beside])["uncounted"] == 1
+    assert summarise([wrong])["max_percentile_error"] is None
 
 
 def test_the_servers_delays_are_a_function_of_the_key() -> None:

@@ -184,7 +184,7 @@ def test_v8_profiles_become_stacks() -> None:
     stacks = {
         tuple(frame.place for frame in frames): count for frames, count in parse_stacks(read.stacks, "/srv/my app")
     }
-    assert stacks == {("a.js handle", "a.js (anonymous)"): 40, ("node:v8 garbage collector",): 10}
+    assert stacks == {("a.js handle", "a.js (anonymous:9)"): 40, ("node:v8 garbage collector",): 10}
     assert parse_stacks(read.stacks, "/srv/my app")[0][0][-1].line == 10
 
 

@@ -103,7 +103,7 @@ def test_what_could_not_be_measured_is_counted(artifacts: Artifacts) -> None:
     ("runtime", "share", "said"),
     [
         ("python", 0.004, "Python busy 51% of a core"),
-        ("node", 0.25, "Node busy 51% of a core, most in show (25% of it)"),
+        ("node", 0.25, "Node busy 51% of a core, most in a.py:3 show (25% of it)"),
     ],
 )
 def test_the_headline_names_the_runtime_and_what_is_worth_naming(
