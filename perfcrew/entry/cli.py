@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from perfcrew.entry.inspecting import journal, report, runs, verify
+from perfcrew.entry.inspecting import journal, report, runs, serve, verify
 from perfcrew.entry.lending import load_worker
 from perfcrew.entry.measuring import compare, measure
 from perfcrew.entry.running import batch, demo, evaluate, execute, run
@@ -35,7 +35,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    run, demo, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, doctor, load_worker,
+    run, demo, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, serve, doctor,
+    load_worker,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)
