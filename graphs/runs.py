@@ -18,6 +18,7 @@ from perfcrew.records.survey import Comparison, Survey
 from perfcrew.records.work import RecipeRequest
 
 MANIFEST, REPORT, SURVEY, COMPARISON = "run.json", "report.json", "measure.json", "compare.json"
+LOCK = "run.lock"
 R = TypeVar("R", bound=Record)
 
 
@@ -71,12 +72,23 @@ def claim_run(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process is at work on it.
     """
-    with (folder / "run.lock").open("ab") as file:
+    with (folder / LOCK).open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"run {folder.name}: another process is at work on it; wait for it or end it") from None
         yield
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a process is at work on a run, without disturbing one that begins: the kernel's list of locks tells."""
+    try:
+        inode = (folder / LOCK).stat().st_ino
+        locks = Path("/proc/locks").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return any(line.split()[1] == "FLOCK" and line.split()[5].endswith(f":{inode}") for line in locks.splitlines()
+               if "->" not in line)  # fmt: skip
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

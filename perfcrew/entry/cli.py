@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from perfcrew.entry.brief import announced
-from perfcrew.entry.inspecting import journal, report, runs, verify
+from perfcrew.entry.inspecting import journal, report, runs, serve, verify
 from perfcrew.entry.lending import load_worker
 from perfcrew.entry.measuring import compare, measure
 from perfcrew.entry.running import batch, demo, evaluate, run
@@ -37,7 +37,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    run, demo, chat, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, doctor,
+    run, demo, chat, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, serve, doctor,
     load_worker,
 )  # fmt: skip
 for command in COMMANDS:

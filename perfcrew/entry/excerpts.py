@@ -24,8 +24,7 @@ def find_excerpts(folder: Path, result: Report | Survey) -> dict[str, Excerpt]:
     """
     kept = folder / FILE
     if kept.is_file():
-        known = json.loads(kept.read_text(encoding="utf-8"))
-        return {name: Excerpt.model_validate(value) for name, value in known.items()}
+        return kept_excerpts(folder)
     manifest = read_manifest(folder)
     found = {}
     for finding in result.findings:
@@ -42,7 +41,14 @@ def find_excerpts(folder: Path, result: Report | Survey) -> dict[str, Excerpt]:
         return {}
     content = redactor_of(target, manifest.repo, config, load_settings()).content(content)
     write_whole(kept, content)
-    return {name: Excerpt.model_validate(value) for name, value in json.loads(content).items()}
+    return kept_excerpts(folder)
+
+
+def kept_excerpts(folder: Path) -> dict[str, Excerpt]:
+    """What an earlier call kept in a run's folder; nothing is written."""
+    kept = folder / FILE
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    return {name: Excerpt.model_validate(value) for name, value in known.items()}
 
 
 def _read(folder: Path, manifest: Manifest, path: str) -> str | None:

@@ -1,14 +1,17 @@
 """Finished runs: finding, verifying, showing, listing them."""
 
+import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.console import Console
 
-from graphs.runs import is_finished, list_runs, read_any, read_manifest, run_folder
+from graphs.runs import is_at_work, is_finished, list_runs, read_any, read_manifest, run_folder
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import UserError, VerificationError
+from perfcrew.records.base import Record
 from perfcrew.records.report import Report
 from perfcrew.records.survey import Comparison, Survey
 from perfcrew.report.survey_verify import verify_comparison, verify_survey
@@ -94,12 +97,18 @@ def _show_run(report: Report, folder: Path, form: str) -> None:
         from perfcrew.report.markdown import render_markdown
 
         sys.stdout.write(render_markdown(report))
-    elif form == "html":
-        click.echo(str(write_pages(folder, report)))
+    elif form in ("html", "open"):
+        _tell_page(write_pages(folder, report), form)
     else:
         from perfcrew.report.terminal import print_report
 
         print_report(report, Console(), write_pages(folder, report))
+
+
+def _tell_page(page: Path, form: str) -> None:
+    click.echo(str(page))
+    if form == "open":
+        open_page(page)
 
 
 def _show_survey(survey: Survey, folder: Path, form: str) -> None:
@@ -107,8 +116,8 @@ def _show_survey(survey: Survey, folder: Path, form: str) -> None:
         from perfcrew.report.survey_markdown import render_survey
 
         sys.stdout.write(render_survey(survey))
-    elif form == "html":
-        click.echo(str(write_survey(folder, survey)))
+    elif form in ("html", "open"):
+        _tell_page(write_survey(folder, survey), form)
     else:
         from perfcrew.report.survey_terminal import print_survey
 
@@ -118,7 +127,7 @@ def _show_survey(survey: Survey, folder: Path, form: str) -> None:
 def _show_comparison(comparison: Comparison, form: str) -> None:
     from perfcrew.report.comparison_text import print_comparison, render_comparison
 
-    if form == "html":
+    if form in ("html", "open"):
         raise UserError("a comparison has no page; its forms are the terminal's, --md and --json")
     if form == "md":
         sys.stdout.write(render_comparison(comparison))
@@ -140,17 +149,65 @@ def write_survey(folder: Path, survey: Survey) -> Path:
     return page
 
 
-def list_all() -> int:
+class Shelved(Record):
+    """A run, measure or comparison as the list tells it."""
+
+    run_id: str
+    kind: str
+    state: Literal["finished", "at work", "stopped"]
+    """`stopped`: it can be gone on with."""
+    summary: str
+    outcome: str | None = None
+    goals_met: bool | None = None
+    repo: str
+
+
+def list_shelved(home: Path, most: int) -> list[Shelved]:
+    """The newest runs, measures and comparisons, newest first."""
+    shelved = []
+    for folder in list_runs(home, most):
+        try:
+            shelved.append(_shelve(folder))
+        except UserError as error:
+            shelved.append(Shelved(run_id=folder.name, kind="?", state="stopped", summary=str(error), repo="?"))
+    return shelved
+
+
+def _shelve(folder: Path) -> Shelved:
+    manifest = read_manifest(folder)
+    result = read_any(folder) if is_finished(folder) else None
+    return Shelved(
+        run_id=folder.name,
+        kind=manifest.kind,
+        state="finished" if result else "at work" if is_at_work(folder) else "stopped",
+        summary=_summary(result),
+        outcome=None if result is None or isinstance(result, Survey) else result.outcome,
+        goals_met=result.goals_met if isinstance(result, Report) else None,
+        repo=str(manifest.repo),
+    )
+
+
+def list_all(*, most: int, form: str | None) -> int:
     """List the newest runs, measures and comparisons, newest first."""
     home = load_settings().home
-    folders = list_runs(home)
-    for folder in folders:
-        manifest = read_manifest(folder)
-        result = read_any(folder) if is_finished(folder) else None
-        click.echo(f"{folder.name}  {manifest.kind:<7}  {_summary(result):<36}  {manifest.repo}")
-    if not folders:
+    shelved = list_shelved(home, most)
+    if form == "json":
+        click.echo(json.dumps([one.model_dump() for one in shelved], indent=1))
+        return 0
+    for one in shelved:
+        summary = one.summary if one.state == "finished" or one.kind == "?" else one.state
+        click.echo(f"{one.run_id}  {one.kind:<7}  {summary:<36}  {one.repo}")
+    if not shelved:
         click.echo(f"no runs in {home / 'runs'}")
     return 0
+
+
+def open_page(page: Path) -> None:
+    """Open a page in the user's browser; where there is none its path was told already."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        click.echo("no browser could be opened here", err=True)
 
 
 def _summary(result: Report | Survey | Comparison | None) -> str:

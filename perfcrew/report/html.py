@@ -46,6 +46,7 @@ _OPEN_FINDINGS = 6
 """Metrics in large figures on the first screen."""
 _TRACK = (0.2, 100.0)
 """Ratios beyond these lie on the track's ends."""
+_RULES = ("default-src 'none'", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'")
 _SHORT = {
     "http.p50_ms": "P50",
     "http.p95_ms": "P95",
@@ -107,17 +108,17 @@ def find_template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(_FILTERS)
-    environment.globals.update(_script(), open_findings=_OPEN_FINDINGS)
+    environment.globals.update(read_script("page.js"), open_findings=_OPEN_FINDINGS)
     return environment.get_template(name)
 
 
 @cache
-def _script() -> dict[str, str]:
-    """The page's script, and the policy that lets it run and nothing else."""
-    text = files("perfcrew.report.page").joinpath("page.js").read_text(encoding="utf-8")
+def read_script(name: str, *more: str) -> dict[str, str]:
+    """A script of the pages', and the policy that lets it run and nothing else, but for what `more` allows."""
+    text = files("perfcrew.report.page").joinpath(name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
-    return {"script": Markup(text), "policy": policy}
+    rules = (*_RULES, f"script-src 'sha256-{digest}'", *more)
+    return {"script": Markup(text), "policy": "; ".join(rules)}
 
 
 def _predictions(steps: Sequence[tuple[PlanStep, MetricRow | None, str]]) -> list[dict[str, float]]:

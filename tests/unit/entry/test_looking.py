@@ -11,14 +11,14 @@ from fake_engine import FakeEngine
 from evals.case import Case
 from evals.replay import Grade
 from graphs.engine import RunOptions
-from graphs.runs import list_runs
+from graphs.runs import claim_run, list_runs
 from graphs.session import Done
 from perfcrew.entry import desk, doctor, grading
 from perfcrew.entry.cli import start
 from perfcrew.records.evidence import Check
 from perfcrew.records.report import Report
 from perfcrew.records.work import Order
-from perfcrew.settings import Settings
+from perfcrew.settings import Settings, load_settings
 from tools.readiness import Readiness
 
 Said = pytest.CaptureFixture[str]
@@ -60,6 +60,32 @@ def test_runs_are_listed(finished: Path, shop: Path, capsys: Said) -> None:
     assert start(["runs"]) == 0
     words = capsys.readouterr().out.split()
     assert words == [finished.name, "run", "improved,", "goals", "met", str(shop)]
+
+
+def test_runs_as_json_tell_what_can_be_gone_on_with(
+    finished: Path, engine: FakeEngine, home: Path, shop: Path, capsys: Said
+) -> None:
+    folder = engine.begin(RunOptions(repo=shop), load_settings(home=home))
+    (home / "runs" / "damaged").mkdir()
+    (home / "runs" / "damaged" / "run.json").write_text("{}")
+    with claim_run(folder):
+        assert start(["runs", "--json"]) == 0
+    states = {run["run_id"]: (run["state"], run["goals_met"]) for run in json.loads(capsys.readouterr().out)}
+    assert states == {finished.name: ("finished", True), folder.name: ("at work", None), "damaged": ("stopped", None)}
+    assert start(["runs", "-n", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "not readable by this version" in said and "stopped" in said and len(said.splitlines()) == 2
+
+
+def test_a_report_is_opened_in_a_browser(finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or len(opened) == 1)
+    assert start(["report", "--open"]) == 0
+    assert opened == [(finished / "report.html").as_uri()]
+    assert start(["report", "--open"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == str(finished / "report.html")
+    assert "no browser could be opened" in captured.err
 
 
 def test_without_runs(home: Path, capsys: Said) -> None:

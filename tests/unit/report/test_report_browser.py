@@ -167,7 +167,8 @@ def test_a_flame_graph_is_entered_and_searched(browser: "Browser", address: str)
     assert before and after and after["width"] > before["width"]
     assert "dashboard: " in section.locator("output").first.inner_text()
     page.keyboard.press("Escape")
-    assert graph.locator("g[data-name='load_items'] rect").bounding_box() == before
+    back = graph.locator("g[data-name='load_items'] rect").bounding_box()
+    assert back and abs(back["width"] - before["width"]) < 0.1
     section.get_by_role("searchbox").first.fill("serialise")
     assert graph.locator("g.found").count() >= 1
     assert "% of the samples" in section.locator("output").first.inner_text()
