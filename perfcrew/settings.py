@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     them. On each: perfcrew load-worker ADDRESS[:PORT]. The application must listen there too."""
     studio_repo: Path | None = None
     """Repository on which `langgraph dev` opens the recipe."""
+    mcp_token: SecretStr | None = None
+    """Bearer token of `perfcrew mcp --http`. Default: one that is made for you, in mcp-token in the home folder."""
     reply_timeout_s: float = Field(default=600.0, gt=0)
     """Seconds to wait for one reply of a model."""
 
