@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from perfcrew.entry.hosting import mcp
+from perfcrew.entry.hosting import install_commands, mcp
 from perfcrew.entry.inspecting import journal, report, runs, verify
 from perfcrew.entry.lending import load_worker
 from perfcrew.entry.measuring import compare, measure
@@ -37,7 +37,7 @@ def cli() -> None:
 
 COMMANDS = (
     run, demo, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, doctor, load_worker,
-    mcp,
+    mcp, install_commands,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

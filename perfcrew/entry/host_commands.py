@@ -111,7 +111,7 @@ def prompt_text(command: HostCommand, said: str, *, writes: bool) -> str:
         call = f"Call the tool `{command.tool}` of the MCP server perfcrew with this `text`, exactly as it stands:"
         lines = [call, "", f"/{command.name} {said}".rstrip(), ""]
         lines.append(
-            "Then look with `run_status` and a `wait_s` until it has finished. A plan that waits is for the user to answer."
+            "Then look with `run_status` and a `wait_s` until it has finished. The user answers a plan that waits."
         )
     elif command.tool:
         lines = [

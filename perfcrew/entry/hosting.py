@@ -29,3 +29,22 @@ def mcp(**given: Any) -> int:
     from perfcrew.entry.serving import serve
 
     return serve(given)
+
+
+@click.command(
+    "install-commands",
+    epilog="\b\nExamples:\n  perfcrew install-commands claude\n  perfcrew install-commands gemini --user --uninstall",
+)
+@click.argument("host", type=click.Choice(["claude", "cursor", "codex", "gemini", "opencode"]))
+@click.option("--project", "user", flag_value=False, default=False, help="For this folder's project; the default.")
+@click.option("--user", "user", flag_value=True, help="For all projects of yours.")
+@click.option("--uninstall", is_flag=True, help="Remove what this command wrote.")
+def install_commands(**given: Any) -> int:
+    """Write perfcrew's slash commands in the format of a coding assistant.
+
+    They make it call perfcrew, by its shell or over MCP. A file that perfcrew did not write, or that you have changed
+    since, is left alone, and the exit code is 2.
+    """
+    from perfcrew.entry.installing import install
+
+    return install(given)

@@ -55,8 +55,8 @@ def measuring_offers() -> Iterator[Offer]:
     yield Offer(
         "compare",
         "Is one revision faster than another? A duel: both run side by side and take the same load by turns; the "
-        "answer is an effect with an interval for each metric. After an edit in the user's worktree: base HEAD, no candidate. "
-        "Takes minutes; reports progress.",
+        "answer is an effect with an interval for each metric. After an edit in the user's worktree: base HEAD and no "
+        "candidate. Takes minutes; reports progress.",
         Compare,
         _compare,
     )
