@@ -43,6 +43,22 @@ for command in COMMANDS:
     cli.add_command(command)
 
 
+def _open_log(_: click.Context, __: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from perfcrew.event_log import EVENT_LOG
+
+        EVENT_LOG.open()
+
+
+for command in (run, demo, execute, batch, measure, compare):
+    command.params.append(
+        click.Option(
+            ["--log-json"], is_flag=True, expose_value=False, callback=_open_log,
+            help="Events as JSON, a line each, on standard error.",
+        )
+    )  # fmt: skip
+
+
 def start(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. No traceback ever reaches the screen."""
     try:
@@ -65,6 +81,10 @@ def start(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str, code: int) -> int:
+    log = sys.modules.get("perfcrew.event_log")
+    if log is not None and log.EVENT_LOG.is_open:
+        log.EVENT_LOG.write("error", "error", text, exit_code=code)
+        return code
     click.echo(f"perfcrew: {text}", err=True)
     return code
 
