@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     them. On each: perfcrew load-worker ADDRESS[:PORT]. The application must listen there too."""
     studio_repo: Path | None = None
     """Repository on which `langgraph dev` opens the recipe."""
+    studio_replay: Path | None = None
+    """A recording that answers there in place of models and tools, to look at a recorded run step by step."""
     mcp_token: SecretStr | None = None
     """Bearer token of `perfcrew mcp --http`. Default: one that is made for you, in mcp-token in the home folder."""
     otel_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")

@@ -80,7 +80,9 @@ class Telemetry:
         if self._provider is None:
             resource = Resource.create()
             if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
-                resource = resource.merge(Resource({"service.name": "perfcrew", "service.version": version("perfcrew")}))
+                resource = resource.merge(
+                    Resource({"service.name": "perfcrew", "service.version": version("perfcrew")})
+                )
             provider = TracerProvider(resource=resource)
             exporter = OTLPSpanExporter(endpoint=endpoint, headers=_read_headers(headers) or None)
             provider.add_span_processor(BatchSpanProcessor(_telling(exporter, endpoint, tell)))
