@@ -54,7 +54,7 @@ for command in (run, demo, execute, batch, measure, compare):
     command.params.append(
         click.Option(
             ["--log-json"], is_flag=True, expose_value=False, callback=_open_log,
-            help="Events as JSON, a line each, on standard error.",
+            help="Events as JSON lines, on standard error.",
         )
     )  # fmt: skip
 
