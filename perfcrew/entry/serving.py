@@ -1,49 +1,50 @@
 """`perfcrew mcp`: from options to a server. What weighs is imported after the first line is out."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from perfcrew.errors import UserError
-from perfcrew.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from perfcrew.entry.mcp.offer import Host
 
 
 def serve(given: Mapping[str, Any]) -> int:
     """Serve until the host ends or Ctrl-C; the exit code."""
-    settings = load_settings()
     path: Path = given["path"].resolve()
     config: Path | None = given["config"].resolve() if given["config"] else None
     if given["http"]:
-        return _serve_http(settings, path, config, given)
-    from perfcrew.entry.drive import run_to_end
+        check_loopback(given["address"])
+        click.echo(f"mcp: starting for {path}", err=True)
+    from perfcrew.settings import load_settings
+
+    settings = load_settings()
+    from perfcrew.entry.drive import Stopped, run_to_end
     from perfcrew.entry.mcp.offer import Host
     from perfcrew.entry.mcp.server import serve_stdio
 
-    run_to_end(serve_stdio(Host(settings, path, config, given["allow_patches"])))
+    host = Host(settings, path, config, given["allow_patches"])
+    with suppress(Stopped):
+        run_to_end(_serve_http(host, given["address"], given["port"]) if given["http"] else serve_stdio(host))
     return 0
 
 
-def _serve_http(settings: Settings, path: Path, config: Path | None, given: Mapping[str, Any]) -> int:
-    address, port = given["address"], given["port"]
-    check_loopback(address)
-    click.echo(f"mcp: starting for {path}", err=True)
-    from perfcrew.entry.drive import run_to_end
+def _serve_http(host: "Host", address: str, port: int) -> Coroutine[Any, Any, None]:
     from perfcrew.entry.mcp.http import PATH, read_token, serve_http
-    from perfcrew.entry.mcp.offer import Host
 
-    if settings.mcp_token is not None:
-        token, where = settings.mcp_token.get_secret_value(), "PERFCREW_MCP_TOKEN"
+    if host.settings.mcp_token is not None:
+        token, where = host.settings.mcp_token.get_secret_value(), "PERFCREW_MCP_TOKEN"
     else:
-        token, file = read_token(settings.home)
+        token, file = read_token(host.settings.home)
         where = str(file)
     shown = f"[{address}]" if ":" in address else address
     click.echo(f"mcp: http://{shown}:{port}{PATH}  (bearer token: {where}; stop with Ctrl-C)", err=True)
-    run_to_end(serve_http(Host(settings, path, config, given["allow_patches"]), token, address, port))
-    return 0
+    return serve_http(host, token, address, port)
 
 
 def check_loopback(address: str) -> None:
