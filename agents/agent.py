@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from agents.bounds import Bounds, recollect, record
 from agents.calls import run_call
 from agents.crew import Crew
+from agents.spans import agent_span, call_span, note_reply
 from agents.window import RECALL, Window
 from perfcrew.errors import BudgetExhausted, ContextOverflow, PerfcrewError
 from perfcrew.llm.accounts import place_of
@@ -101,6 +102,13 @@ async def converse(
         AgentFailed: no answer within the limits, or the model refused.
         LLMError, ReplayMiss: no reply to be had.
     """
+    with agent_span(agent.role, crew.model_of(agent.role, agent.tier), lane):
+        return await _converse(agent, system, brief, crew, lane, check)
+
+
+async def _converse(
+    agent: Agent[A], system: str, brief: str, crew: Crew, lane: str, check: Callable[[A], Sequence[str]]
+) -> Answered[A]:
     brief = crew.journal.redactor.text(brief)
     specs = (*(tool.spec for tool in agent.tools), answer_spec(agent.answer))
     window = Window(crew, crew.model_of(agent.role, agent.tier), system, specs, ANSWER)
@@ -136,7 +144,10 @@ async def _ask(talk: _Conversation[A], turn: int) -> Reply:
         request = window.request(talk.messages)
         listener = (crew.overhear(talk.agent.role),) if crew.overhear else ()
         try:
-            reply = await crew.journal.reply(talk.lane, turn, request, partial(crew.llm.complete, request, *listener))
+            with call_span(crew, talk.agent.role, talk.lane, turn, request) as span:
+                ask = partial(crew.llm.complete, request, *listener)
+                reply = await crew.journal.reply(talk.lane, turn, request, ask)
+                note_reply(span, reply, crew)
         except BudgetExhausted as error:
             raise AgentFailed(f"{talk.agent.role}: {error}") from error
         except ContextOverflow as error:

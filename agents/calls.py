@@ -1,9 +1,12 @@
 """One tool call of a model: run once and journalled, its failures told to the model."""
 
+import json
+
 from agents.crew import Crew
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.llm.base import ToolCall
 from perfcrew.records.base import Role
+from perfcrew.telemetry import TELEMETRY, Value
 from tools.tool import Tool, ToolOutput
 
 
@@ -33,10 +36,22 @@ async def run_call(
         except (ToolError, InstrumentError) as error:
             return ToolOutput(content=str(error), is_error=True)
 
-    output = await crew.journal.effect(lane, key, ToolOutput, run, asked=call.arguments, reapply=tool.writes)
+    with TELEMETRY.span(f"execute_tool {tool.name}", _named(call)) as span:
+        output = await crew.journal.effect(lane, key, ToolOutput, run, asked=call.arguments, reapply=tool.writes)
+        redact = crew.journal.redactor.text
+        span.note({"error.type": "ToolError" if output.is_error else None})
+        span.say("gen_ai.tool.call.arguments", lambda: redact(json.dumps(call.arguments)))
+        span.say("gen_ai.tool.call.result", lambda: redact(output.content))
     if output.is_error and tool.writes and _worked_when_recorded(crew, lane, key):
         stale.append(f"stale: {_brief(call)}: {output.content.splitlines()[0]}")
     return output
+
+
+def _named(call: ToolCall) -> dict[str, Value]:
+    return {
+        "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": call.name, "gen_ai.tool.type": "function",
+        "gen_ai.tool.call.id": call.id,
+    }  # fmt: skip
 
 
 def _worked_when_recorded(crew: Crew, lane: str, key: str) -> bool:

@@ -9,7 +9,9 @@ from typing import Any
 from agents.crew import Absent, Crew, Limits
 from graphs.phase import Run
 from graphs.runs import Manifest, claim_run
+from graphs.tracing import traced
 from graphs.workplace import make_workspace, redact_logs
+from perfcrew.event_log import EVENT_LOG
 from perfcrew.llm.accounts import place_of
 from perfcrew.llm.base import LLM, Listener, Reply, Request
 from perfcrew.llm.budget import Budget
@@ -47,17 +49,19 @@ async def at_work(
     Raises:
         UserError: another process is at work on the run.
     """
+    watch = EVENT_LOG.listen(watch, manifest.run_id)
     with claim_run(folder):
-        context = await assemble(manifest, folder, settings, watch, overhear, journal)
-        crew = context.crew
-        try:
-            yield context
-        finally:
-            await crew.llm.aclose()
-            if not manifest.frozen:
-                await close_databases(crew.workspace)
-            redact_logs(crew.workspace)
-            crew.journal.close()
+        async with traced(manifest, settings, watch):
+            context = await assemble(manifest, folder, settings, watch, overhear, journal)
+            crew = context.crew
+            try:
+                yield context
+            finally:
+                await crew.llm.aclose()
+                if not manifest.frozen:
+                    await close_databases(crew.workspace)
+                redact_logs(crew.workspace)
+                crew.journal.close()
 
 
 def open_journal(manifest: Manifest, workspace: Workspace, name: str = JOURNAL) -> Journal:

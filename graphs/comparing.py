@@ -9,8 +9,10 @@ from graphs.measuring import Tell
 from graphs.page_comparing import compare_pages, pages_of
 from graphs.runs import COMPARISON, run_folder, write_manifest, write_result
 from graphs.survey import choose, choose_workloads, manifest_of, notes_of, teller
+from graphs.tracing import traced
 from graphs.workplace import make_workspace, prepare, tidied
 from perfcrew.errors import InstrumentError, PerfcrewError, UserError
+from perfcrew.event_log import EVENT_LOG
 from perfcrew.records.events import Event
 from perfcrew.records.evidence import Check
 from perfcrew.records.survey import Bout, Comparison, Revision
@@ -67,7 +69,8 @@ async def compare_revisions(
     write_manifest(folder, manifest)
     full = replace(make_workspace(manifest, folder, settings), own_environments=True)
     workspace = choose_workloads(full, options.workloads)
-    async with tidied(full):
+    watch = EVENT_LOG.listen(watch, manifest.run_id)
+    async with tidied(full), traced(manifest, settings, watch):
         tell = teller(watch)
         tell("tool", "preparing both versions: clone, environments, data")
         await clone(state.root, workspace.clone)

@@ -10,6 +10,7 @@ from graphs.instruments import FOLLOWS, STEPS, Follow, Step
 from perfcrew.errors import InstrumentError, NothingToMeasure, ReplayMiss
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.target import Target, Workload
+from perfcrew.telemetry import TELEMETRY, Value
 from tools.workspace import Workspace
 
 Take = Callable[[str, Callable[[], Awaitable[Evidence]]], Awaitable[Evidence]]
@@ -81,7 +82,8 @@ async def take_all(
     async def attempt(key: str, run: Callable[[], Awaitable[Evidence]]) -> None:
         tell("tool", key)
         try:
-            item = await take(key, run)
+            with TELEMETRY.span(f"execute_tool {key.partition('@')[0]}", _spoken(key, arm)):
+                item = await take(key, run)
         except NothingToMeasure as error:
             tell("note", f"{key}: {error}")
             return
@@ -104,6 +106,15 @@ async def take_all(
             key = f"{follow.kind}@{item.id.partition('@')[2] if place else arm}"
             await attempt(key, _following(follow, workspace, item, arm))
     return evidence, [f"{', '.join(keys)}: {reason}" for reason, keys in missed.items()]
+
+
+def _spoken(key: str, arm: str) -> dict[str, Value]:
+    """A measurement as its span has it."""
+    kind = key.partition("@")[0]
+    return {
+        "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": kind, "gen_ai.tool.type": "function",
+        "perfcrew.measurement": key, "perfcrew.arm": arm,
+    }  # fmt: skip
 
 
 def _fits(step: Step, evidence: Iterable[Evidence]) -> bool:

@@ -15,6 +15,7 @@ from perfcrew.records.base import Role
 from perfcrew.records.events import Event
 from perfcrew.records.report import PhaseRow
 from perfcrew.records.work import Card, Status
+from perfcrew.telemetry import TELEMETRY
 
 
 class Work(Protocol):
@@ -84,7 +85,8 @@ def node(name: str, title: str, role: Role | None, work: Work, *, group: str = "
         crew.watch(Event(kind="phase_started", text=title, phase=name))
         card = _move(crew, state, name, title, role, "IN_PROGRESS")
         try:
-            update = await work(state, crew)
+            with TELEMETRY.span(f"phase {name}", {"perfcrew.phase": name, "perfcrew.round": state["round"]}):
+                update = await work(state, crew)
         except (InstrumentError, LLMError, ReplayMiss) as error:
             if not group:
                 raise

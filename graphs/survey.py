@@ -7,8 +7,10 @@ from pathlib import Path
 
 from graphs.measuring import KINDS, Tell, take_all
 from graphs.runs import SURVEY, Manifest, new_run_id, run_folder, write_manifest, write_result
+from graphs.tracing import traced
 from graphs.workplace import make_workspace, prepare, tidied
 from perfcrew.errors import InstrumentError, PerfcrewError, UserError
+from perfcrew.event_log import EVENT_LOG
 from perfcrew.records.events import Event
 from perfcrew.records.evidence import Evidence
 from perfcrew.records.survey import Survey, WorkloadRow
@@ -60,7 +62,8 @@ async def take_survey(
     write_manifest(folder, manifest)
     full = make_workspace(manifest, folder, settings)
     workspace = choose_workloads(full, options.workloads)
-    async with tidied(full):
+    watch = EVENT_LOG.listen(watch, manifest.run_id)
+    async with tidied(full), traced(manifest, settings, watch):
         tell = teller(watch)
         tell("tool", "preparing the application: clone, environment, data")
         await clone(state.root, workspace.clone)

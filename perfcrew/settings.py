@@ -129,6 +129,21 @@ class Settings(BaseSettings):
     them. On each: perfcrew load-worker ADDRESS[:PORT]. The application must listen there too."""
     studio_repo: Path | None = None
     """Repository on which `langgraph dev` opens the recipe."""
+    studio_replay: Path | None = None
+    """A recording that answers there in place of models and tools, to look at a recorded run step by step."""
+    mcp_token: SecretStr | None = None
+    """Bearer token of `perfcrew mcp --http`. Default: one that is made for you, in mcp-token in the home folder."""
+    otel_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where traces go by OTLP over HTTP, such as http://127.0.0.1:4318. Default: nowhere. The other standard OTEL_
+    variables are honoured too."""
+    otel_traces_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    """The same as a whole address, with the path of traces."""
+    otel_headers: SecretStr | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
+    """What is sent with traces, such as a key: name=value,name=value."""
+    otel_disabled: bool = Field(default=False, validation_alias="OTEL_SDK_DISABLED")
+    """true: send no traces, whatever else is set."""
+    otel_content: str = Field(default="", validation_alias="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")
+    """true: traces also hold what models are told and answer, without secrets."""
     reply_timeout_s: float = Field(default=600.0, gt=0)
     """Seconds to wait for one reply of a model."""
 
@@ -138,6 +153,20 @@ class Settings(BaseSettings):
         keys = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
         addresses = [urlsplit(value) for value in values if isinstance(value, str) and "://" in value]
         return keys | {address.password for address in addresses if address.password}
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where traces are posted; None where telemetry is off."""
+        if self.otel_disabled:
+            return None
+        if self.otel_traces_endpoint:
+            return self.otel_traces_endpoint
+        return f"{self.otel_endpoint.rstrip('/')}/v1/traces" if self.otel_endpoint else None
+
+    @property
+    def captures_content(self) -> bool:
+        """Whether traces hold what was said."""
+        return self.otel_content.lower() in ("true", "1", "span_only", "span_and_event")
 
     @property
     def programs(self) -> dict[str, Path]:

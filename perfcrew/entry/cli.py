@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from perfcrew.entry.brief import announced
+from perfcrew.entry.hosting import install_commands, mcp
 from perfcrew.entry.inspecting import journal, report, runs, serve, verify
 from perfcrew.entry.lending import load_worker
 from perfcrew.entry.measuring import compare, measure
@@ -38,10 +39,26 @@ def cli() -> None:
 
 COMMANDS = (
     run, demo, chat, execute, batch, measure, compare, evaluate, init, verify, report, journal, runs, serve, doctor,
-    load_worker,
+    load_worker, mcp, install_commands,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(announced(command))
+
+
+def _open_log(_: click.Context, __: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from perfcrew.event_log import EVENT_LOG
+
+        EVENT_LOG.open()
+
+
+for command in (run, demo, execute, batch, measure, compare):
+    command.params.append(
+        click.Option(
+            ["--log-json"], is_flag=True, expose_value=False, callback=_open_log,
+            help="Events as JSON lines, on standard error.",
+        )
+    )  # fmt: skip
 
 
 def start(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +83,10 @@ def start(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str, code: int) -> int:
+    log = sys.modules.get("perfcrew.event_log")
+    if log is not None and log.EVENT_LOG.is_open:
+        log.EVENT_LOG.write("error", "error", text, exit_code=code)
+        return code
     click.echo(f"perfcrew: {text}", err=True)
     return code
 

@@ -16,6 +16,7 @@ from graphs.runs import finished_runs, run_folder
 from perfcrew.entry.screen import Screen
 from perfcrew.entry.shelf import write_pages
 from perfcrew.errors import PerfcrewError, UserError
+from perfcrew.event_log import EVENT_LOG
 from perfcrew.records.events import Event
 from perfcrew.records.models import ROLES
 from perfcrew.records.report import Report
@@ -97,7 +98,8 @@ def run_names(settings: Settings) -> set[str]:
 
 def console_for(json_file: Path | None) -> Console:
     """Where to write for people: standard error where standard output carries the JSON."""
-    return Console(stderr=json_file is not None and str(json_file) == "-", highlight=False)
+    taken = json_file is not None and str(json_file) == "-"
+    return Console(stderr=taken, quiet=taken and EVENT_LOG.is_open, highlight=False)
 
 
 def expect_seconds(settings: Settings, repo: Path) -> float | None:

@@ -13,6 +13,7 @@ from perfcrew.entry.drive import run_to_end
 from perfcrew.entry.progress import Progress
 from perfcrew.entry.shelf import write_survey
 from perfcrew.errors import UserError
+from perfcrew.event_log import EVENT_LOG
 from perfcrew.report.comparison_text import print_comparison, render_comparison
 from perfcrew.report.survey_markdown import render_survey
 from perfcrew.report.survey_terminal import print_survey
@@ -89,7 +90,7 @@ def compare_options(given: Mapping[str, Any]) -> CompareOptions:
 def console_for(given: Mapping[str, Any]) -> Console:
     """Where to write for people: standard error where standard output carries a file."""
     taken = any(str(given.get(name)) == "-" for name in ("json_file", "markdown_file"))
-    return Console(stderr=taken, highlight=False)
+    return Console(stderr=taken, quiet=taken and EVENT_LOG.is_open, highlight=False)
 
 
 def check_writable(given: Mapping[str, Any]) -> None:
