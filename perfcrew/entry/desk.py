@@ -216,7 +216,7 @@ class Desk:
         print_report(report, self._console, write_pages(self.folder(), report))
 
     def _runs(self, _: Command) -> None:
-        list_all()
+        list_all(most=20, form=None)
 
     def _resume(self, command: Command) -> None:
         if command.text.strip():

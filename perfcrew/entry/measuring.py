@@ -22,7 +22,7 @@ KINDS = click.Choice(
 
 def _with_json(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "json_file", type=OUT, metavar="[FILE]", is_flag=False, flag_value="-",
-                        help="Write it as JSON; to standard output without a FILE, or with -.")(command)  # fmt: skip
+                        help="Write JSON; to standard output without a FILE.")(command)  # fmt: skip
 
 
 @click.command(
@@ -37,7 +37,7 @@ def _with_json(command: Callable[..., Any]) -> Callable[..., Any]:
               "Otherwise all that fit but capacity.")  # fmt: skip
 @_with_json
 @click.option("--html", "html_file", type=FILE, metavar="[FILE]", is_flag=False, flag_value="measure.html",
-              help="Write one self-contained page; measure.html without a FILE.")  # fmt: skip
+              help="Write one page; measure.html without a FILE.")  # fmt: skip
 @click.option("--markdown", "markdown_file", type=OUT, metavar="FILE", help="Write Markdown; - for standard output.")
 @click.option("--quick", is_flag=True, help="Shorter measurements with wider intervals.")
 def measure(**given: Any) -> int:

@@ -21,7 +21,9 @@ from perfcrew.entry.excerpts import kept_excerpts
 from perfcrew.entry.journal_view import FILE, make_row
 from perfcrew.entry.shelf import list_shelved
 from perfcrew.errors import PerfcrewError, UserError
-from perfcrew.llm.entries import read_line
+from perfcrew.llm import models
+from perfcrew.llm.accounts import noted_prices
+from perfcrew.llm.entries import read_entries, read_line
 from perfcrew.records.report import Report
 from perfcrew.records.survey import Survey
 from perfcrew.report.serve_pages import render_index, render_live, render_text
@@ -184,7 +186,8 @@ def read_rows(journal: Path, start: int) -> tuple[list[dict[str, object]], int]:
         content = file.read()
     whole = content[: content.rfind(b"\n") + 1]
     entries = [read_line(line) for line in whole.splitlines()]
-    return [make_row(entry).model_dump() for entry in entries if entry.kind != "run"], start + len(whole)
+    price = noted_prices(read_entries(journal) if entries else (), models.price)
+    return [make_row(entry, price).model_dump() for entry in entries if entry.kind != "run"], start + len(whole)
 
 
 def render_run(folder: Path) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 from graphs.engine import Approval, ApprovalPending, Approve, RunOptions, prepare, run
 from graphs.runs import run_folder
-from graphs.session import Order, run_orders
+from graphs.session import run_orders
 from perfcrew.entry.commands import parse_commands
 from perfcrew.entry.shelf import write_pages
 from perfcrew.errors import PerfcrewError, UserError
 from perfcrew.records.events import Event
 from perfcrew.records.report import Report
-from perfcrew.records.work import Plan, RecipeRequest
+from perfcrew.records.work import Order, Plan, RecipeRequest
 from perfcrew.settings import Settings
 
 LINES = 12
@@ -112,7 +112,7 @@ class CrewRuns:
         if recipe is not None:
             work = run(options, settings=self._settings, watch=known.watch, approve=_wait(known))
         else:
-            orders = [Order(one.role, one.said, one.phase) for one in commands if one.role is not None]
+            orders = [Order(role=one.role, said=one.said, phase=one.phase) for one in commands if one.role is not None]
             work = run_orders(options, orders, settings=self._settings, watch=known.watch)
         return self._go(known, work)
 

@@ -13,9 +13,10 @@ from perfcrew.records.base import Record
 from tools.command import run_command
 from tools.edit import delete_file, replace_text, show_changes, violations, write_file
 from tools.explain import explain_query
-from tools.git import changed_paths, commit, publish
+from tools.git import changed_paths, commit
 from tools.index_trial import try_index
 from tools.knowledge import query_graph, show_path
+from tools.offering import publish
 from tools.source import list_files, read_file, search_code
 from tools.target_tests import run_target_tests
 from tools.tool import Tool
