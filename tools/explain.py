@@ -12,7 +12,7 @@ from pydantic import Field
 
 from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.records.base import Record
-from perfcrew.records.evidence import Evidence
+from perfcrew.records.evidence import DIGEST_CHARACTERS, Evidence
 from perfcrew.records.facts import Row, number, pack_rows, text, unpack_rows
 from tools.copies import Copy, open_copy
 from tools.git import worktree_of
@@ -58,7 +58,7 @@ async def explain_queries(workspace: Workspace, queries: Evidence, *, arm_name: 
         id=f"explain@{where}",
         kind="explain",
         title=f"{len(rows)} queries explained, {len(missing)} want an index that is missing",
-        digest=render_plans(rows, tables) + render_reads(sum_reads(statements, rows)),
+        digest=fit_plans(rows, tables, render_reads(sum_reads(statements, rows))),
         artifact=workspace.artifacts.put_json(raw),
         facts=pack_rows("plan", known) | pack_rows("reads", sum_reads(statements, rows)),
     )
@@ -179,8 +179,17 @@ def _table_json(table: Table) -> dict[str, Any]:
     return {"name": table.name, "rows": table.rows, "columns": list(table.columns), "indexes": dict(table.indexes)}
 
 
-def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table]) -> str:
-    """The digest: a few lines a query, largest share first; then the tables that they read."""
+def fit_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table], reads: str) -> str:
+    """The digest with as many queries as it has room for, largest share first."""
+    for shown in range(len(rows), 0, -1):
+        digest = render_plans(rows[:shown], tables, left=len(rows) - shown) + reads
+        if len(digest) <= DIGEST_CHARACTERS:
+            break
+    return digest
+
+
+def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table], *, left: int = 0) -> str:
+    """The digest: a few lines a query, largest share first; how many are left out; the tables that they read."""
     lines = [
         "Plans on a copy of the data, with traced parameters; times are of single queries there, without the rest."
     ]
@@ -206,6 +215,8 @@ def render_plans(rows: Sequence[dict[str, Any]], tables: dict[str, Table]) -> st
             )
         elif row.get("problem"):
             lines.append(f"  {row['problem']}")
+    if left:
+        lines.append(f"\nand {left} more with smaller shares, in the raw file")
     lines.append("\nTables:")
     for table in sorted(tables.values(), key=lambda item: -item.rows)[:MAX_TABLES]:
         indexes = "; ".join(f"{name} ({', '.join(columns)})" for name, columns in table.indexes.items())

@@ -38,6 +38,17 @@ async def test_what_is_missing_says_what_to_install(tmp_path: Path, monkeypatch:
     assert found["home"].ready
 
 
+@pytest.mark.parametrize("said", ["NO SANDBOX: bwrap is missing (Debian: apt-get install bubblewrap)", "bwrap may not"])
+async def test_a_remedy_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setattr(
+        readiness, "_INSTRUMENTS", tuple(one for one in readiness._INSTRUMENTS if one[0] == "bubblewrap")
+    )
+    monkeypatch.setattr(readiness, "available", lambda: False)
+    monkeypatch.setattr(readiness, "describe", lambda: said)
+    (bubblewrap, _) = await try_all(tmp_path / "home", {})
+    assert not bubblewrap.ready and bubblewrap.detail.count("install bubblewrap") == 1
+
+
 async def test_a_program_that_the_user_named_wrongly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "_INSTRUMENTS", tuple(one for one in readiness._INSTRUMENTS if one[0] == "chromium"))
     (chromium, _) = await try_all(tmp_path / "home", {"chromium": tmp_path / "nowhere"})
