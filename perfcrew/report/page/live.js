@@ -34,7 +34,7 @@
   };
   source.addEventListener("state", ({ data }) => {
     state = data;
-    at("state").textContent = data === "stopped" ? "stopped; it can be gone on with: perfcrew run --resume" : data;
+    at("state").textContent = data === "stopped" ? `stopped; go on with: perfcrew run --resume ${location.pathname.split("/").pop()}` : data;
     if (data === "finished") { source.close(); location.reload(); }
   });
   source.onerror = () => { if (state !== "finished") at("state").textContent = "the server is away"; };

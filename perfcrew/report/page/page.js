@@ -98,7 +98,7 @@
         button("+", "Zoom in", () => this.closer(0.5)), button("−", "Zoom out", () => this.closer(2)),
         button("Whole range", "Whole range", () => this.zoom(...this.whole)), this.slider);
       this.svg.after(bar, this.told);
-      this.svg.parentElement.querySelector(".legend")?.remove();
+      this.svg.parentElement.querySelector(".legend")?.classList.add("paper");
     }
 
     zoom(low, high) {
