@@ -29,6 +29,9 @@ from perfcrew.report.terminal import print_report, safe
 from perfcrew.settings import Settings
 from tools.target import load_target
 
+GO_ON = {True: "/resume", False: 'perfcrew exec --resume {} "/resume"'}
+"""How a run that was stopped is gone on with, in a chat and elsewhere."""
+
 
 class Desk:
     """One run, or the target that one will be begun on, and the commands that work on it.
@@ -37,18 +40,11 @@ class Desk:
         given: the options of the command that opened it: path, config, resume, replay, models, budgets.
         console: where to write for people.
         stops: whether the recipe stops at its plan, for `/approve`.
-        go_on: how a run that was stopped is gone on with, for messages.
+        talks: whether somebody sits there and sees each result at once.
     """
 
-    def __init__(
-        self,
-        given: Mapping[str, Any],
-        console: Console,
-        *,
-        stops: bool,
-        go_on: str = 'perfcrew exec --resume {} "/resume"',
-    ) -> None:
-        self._given, self._console, self._stops, self._go_on = dict(given), console, stops, go_on
+    def __init__(self, given: Mapping[str, Any], console: Console, *, stops: bool, talks: bool = False) -> None:
+        self._given, self._console, self._stops, self._talks = dict(given), console, stops, talks
         self.models: dict[str, str] = {}
         """Settings that `/model` has changed."""
         self.run_id: str | None = None
@@ -128,7 +124,7 @@ class Desk:
         screen = Screen(self._console, expect_seconds(settings, options.repo), state["board"] if state else None)
         before = run_names(settings)
         try:
-            self.report, _ = drive(lambda _: work(screen), options, settings, screen, self._go_on)
+            self.report, _ = drive(lambda _: work(screen), options, settings, screen, GO_ON[self._talks])
             self.run_id = self.report.run_id
         except BaseException:
             new = run_names(settings) - before
@@ -174,7 +170,7 @@ class Desk:
             self._console.print("The plan waits: /approve carries it out, /approve no WHY declines it.", markup=False)
             return
         self.whole = True
-        if self.report is not None and self._stops:
+        if self.report is not None and self._talks:
             print_report(self.report, self._console, write_pages(self.folder(), self.report))
 
     def _status(self, _: Command) -> None:
