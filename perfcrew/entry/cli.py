@@ -41,7 +41,7 @@ COMMANDS = (
     load_worker,
 )  # fmt: skip
 for command in COMMANDS:
-    cli.add_command(announced(command))
+    cli.add_command(command if command is chat else announced(command))
 
 
 def start(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from graphs.assembly import Overhear
 from graphs.engine import Approval, ApprovalPending, RunOptions, run
 from graphs.runs import Manifest, list_runs, read_manifest, read_report, run_folder
 from graphs.session import run_orders
@@ -131,6 +132,9 @@ class Desk:
             self.run_id = options.run_id or (new.pop() if len(new) == 1 else self.run_id)
             raise
 
+    def _overhear(self, screen: Screen) -> Overhear | None:
+        return screen.overhear if self._console.is_terminal else None
+
     def _order(self, orders: Sequence[Order], *, goes_on: bool = False) -> None:
         if not orders and not goes_on:
             return
@@ -139,7 +143,7 @@ class Desk:
         self._work(
             options,
             lambda screen: run_orders(
-                options, orders, settings=settings, watch=screen.watch, overhear=screen.overhear,
+                options, orders, settings=settings, watch=screen.watch, overhear=self._overhear(screen),
                 told=lambda done: tell_done(done, self._console),
             ),
         )  # fmt: skip
@@ -161,7 +165,7 @@ class Desk:
             return left.pop()
 
         def work(screen: Screen) -> Any:
-            return run(options, settings=settings, watch=screen.watch, approve=approve, overhear=screen.overhear)
+            return run(options, settings=settings, watch=screen.watch, approve=approve, overhear=self._overhear(screen))
 
         try:
             self._work(options, work)
