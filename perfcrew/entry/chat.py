@@ -73,7 +73,7 @@ class Chat:
         try:
             commands = parse_commands(said, "", free=True)
             if self._desk is None:
-                self._desk = import_module(DESK).Desk(self._given, self._console, stops=True, go_on="/resume")
+                self._desk = import_module(DESK).Desk(self._given, self._console, stops=True, talks=True)
             return self._desk.carry_out(commands)
         except UserError as error:
             self._tell(error)

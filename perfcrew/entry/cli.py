@@ -42,7 +42,7 @@ COMMANDS = (
     load_worker, mcp, install_commands,
 )  # fmt: skip
 for command in COMMANDS:
-    cli.add_command(announced(command))
+    cli.add_command(command if command is chat else announced(command))
 
 
 def _open_log(_: click.Context, __: click.Parameter, wanted: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from graphs.assembly import Overhear
 from graphs.engine import Approval, ApprovalPending, RunOptions, run
 from graphs.runs import Manifest, list_runs, read_manifest, read_report, run_folder
 from graphs.session import run_orders
@@ -29,6 +30,9 @@ from perfcrew.report.terminal import print_report, safe
 from perfcrew.settings import Settings
 from tools.target import load_target
 
+GO_ON = {True: "/resume", False: 'perfcrew exec --resume {} "/resume"'}
+"""How a run that was stopped is gone on with, in a chat and elsewhere."""
+
 
 class Desk:
     """One run, or the target that one will be begun on, and the commands that work on it.
@@ -37,18 +41,11 @@ class Desk:
         given: the options of the command that opened it: path, config, resume, replay, models, budgets.
         console: where to write for people.
         stops: whether the recipe stops at its plan, for `/approve`.
-        go_on: how a run that was stopped is gone on with, for messages.
+        talks: whether somebody sits there and sees each result at once.
     """
 
-    def __init__(
-        self,
-        given: Mapping[str, Any],
-        console: Console,
-        *,
-        stops: bool,
-        go_on: str = 'perfcrew exec --resume {} "/resume"',
-    ) -> None:
-        self._given, self._console, self._stops, self._go_on = dict(given), console, stops, go_on
+    def __init__(self, given: Mapping[str, Any], console: Console, *, stops: bool, talks: bool = False) -> None:
+        self._given, self._console, self._stops, self._talks = dict(given), console, stops, talks
         self.models: dict[str, str] = {}
         """Settings that `/model` has changed."""
         self.run_id: str | None = None
@@ -128,12 +125,15 @@ class Desk:
         screen = Screen(self._console, expect_seconds(settings, options.repo), state["board"] if state else None)
         before = run_names(settings)
         try:
-            self.report, _ = drive(lambda _: work(screen), options, settings, screen, self._go_on)
+            self.report, _ = drive(lambda _: work(screen), options, settings, screen, GO_ON[self._talks])
             self.run_id = self.report.run_id
         except BaseException:
             new = run_names(settings) - before
             self.run_id = options.run_id or (new.pop() if len(new) == 1 else self.run_id)
             raise
+
+    def _overhear(self, screen: Screen) -> Overhear | None:
+        return screen.overhear if self._console.is_terminal else None
 
     def _order(self, orders: Sequence[Order], *, goes_on: bool = False) -> None:
         if not orders and not goes_on:
@@ -143,7 +143,7 @@ class Desk:
         self._work(
             options,
             lambda screen: run_orders(
-                options, orders, settings=settings, watch=screen.watch, overhear=screen.overhear,
+                options, orders, settings=settings, watch=screen.watch, overhear=self._overhear(screen),
                 told=lambda done: tell_done(done, self._console),
             ),
         )  # fmt: skip
@@ -165,7 +165,7 @@ class Desk:
             return left.pop()
 
         def work(screen: Screen) -> Any:
-            return run(options, settings=settings, watch=screen.watch, approve=approve, overhear=screen.overhear)
+            return run(options, settings=settings, watch=screen.watch, approve=approve, overhear=self._overhear(screen))
 
         try:
             self._work(options, work)
@@ -174,7 +174,7 @@ class Desk:
             self._console.print("The plan waits: /approve carries it out, /approve no WHY declines it.", markup=False)
             return
         self.whole = True
-        if self.report is not None and self._stops:
+        if self.report is not None and self._talks:
             print_report(self.report, self._console, write_pages(self.folder(), self.report))
 
     def _status(self, _: Command) -> None:

@@ -1,7 +1,5 @@
 """The command for other hosts: load-worker."""
 
-import asyncio
-
 import click
 
 
@@ -17,6 +15,8 @@ def load_worker(address: str) -> int:
     HOST is that machine, as in its PERFCREW_LOAD_WORKERS. It sends what is to be run here, so only lend to a machine
     that you trust. If a locustfile imports modules of yours, call this in their folder. Ends with Ctrl-C.
     """
+    import asyncio
+
     from tools.load_host import lend_host
 
     asyncio.run(lend_host(address, lambda line: click.echo(f"load-worker: {line}", err=True)))

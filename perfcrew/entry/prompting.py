@@ -53,7 +53,9 @@ class Prompting:
 def _keys() -> KeyBindings:
     keys = KeyBindings()
 
+    # What was typed while work was under way comes with a line feed in place of Enter.
     @keys.add("enter")
+    @keys.add("c-j")
     def send(event: KeyPressEvent) -> None:
         # Where a terminal does not mark what is pasted, its lines still come in one go.
         if event.app.key_processor.input_queue:
@@ -62,7 +64,6 @@ def _keys() -> KeyBindings:
             event.current_buffer.validate_and_handle()
 
     @keys.add("escape", "enter")
-    @keys.add("c-j")
     def new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 

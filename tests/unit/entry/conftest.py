@@ -8,8 +8,8 @@ from fake_engine import FakeEngine
 
 from perfcrew.entry import batches, desk, recipes
 
-# What a survey is made of is shared with the tests of its renderings.
-sys.path.append(str(Path(__file__).parents[1] / "report"))
+# What a survey is made of, and the recipe's example, are shared with the tests of its renderings.
+sys.path += [str(Path(__file__).parents[1] / "report"), str(Path(__file__).parents[1])]
 
 
 @pytest.fixture

@@ -47,6 +47,31 @@ def test_the_board_has_time_phase_tokens_and_money() -> None:
     assert "warning: a retry" in printed
 
 
+def test_the_board_shows_the_end_of_what_a_role_is_saying() -> None:
+    screen = Screen(
+        Console(file=io.StringIO(), width=40), board={"c": Card(id="c", title="x", role="coder", status="TODO")}
+    )
+
+    def shown() -> str:
+        board = Console(file=io.StringIO(), width=40, color_system=None)
+        board.print(screen._render())
+        assert isinstance(board.file, io.StringIO)
+        return board.file.getvalue()
+
+    ear = screen.overhear("coder")
+    for piece in ("The index that ", "I would add\x1b[31m\n", "covers the whole of the filter"):
+        ear.heard(piece)
+    assert "covers the whole of the filter" in shown() and "\x1b[31m" not in shown()
+    assert max(map(len, shown().splitlines())) <= 40
+    assert "TODO" in shown()
+    ear.start_over()
+    assert "filter" not in shown()
+    ear.heard("Once more")
+    assert "coder: Once more" in shown()
+    screen.watch(Event(kind="turn", text="said", role="coder"))
+    assert "Once more" not in shown()
+
+
 @pytest.mark.parametrize(
     ("typed", "approved", "note"),
     [("y", True, ""), ("Yes ", True, ""), ("", False, ""), ("n", False, ""), ("no caches", False, "no caches")],
