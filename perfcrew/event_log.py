@@ -1,5 +1,6 @@
 """`--log-json`: everything that a command tells whoever watches, one JSON object a line on standard error."""
 
+import io
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -15,19 +16,24 @@ class EventLog:
 
     def __init__(self) -> None:
         self._stream: TextIO | None = None
+        self._before: TextIO | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether standard error belongs to the log, so that nothing else may be written there."""
+        """Whether standard error belongs to the log."""
         return self._stream is not None
 
-    def open(self, stream: TextIO | None = None) -> None:
-        """Write from now on."""
-        self._stream = stream or sys.stderr
+    def open(self) -> None:
+        """Write from now on. Whatever else is written to standard error becomes a line of the log, kind `output`."""
+        if self._stream is None:
+            self._stream = self._before = sys.stderr
+            sys.stderr = _Lines(self)
 
     def close(self) -> None:
-        """Write no more."""
-        self._stream = None
+        """Write no more, and give standard error back."""
+        if self._before is not None:
+            sys.stderr = self._before
+        self._stream = self._before = None
 
     def write(self, level: str, kind: str, text: str, **more: Any) -> None:
         """Write a line: `time` (RFC 3339, UTC), `level`, `kind`, `text` and what else is known."""
@@ -53,6 +59,23 @@ class EventLog:
             watch(event)
 
         return hear
+
+
+class _Lines(io.TextIOBase):
+    """Stands where standard error was: people's text, line by line."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log, self._rest = log, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if line.strip():
+                self._log.write("info", "output", line)
+        return len(text)
 
 
 EVENT_LOG = EventLog()

@@ -24,7 +24,7 @@ class HostCommand:
         help: what it does, in a line.
         hint: what may follow it.
         tool: the tool of `perfcrew mcp` that does it.
-        shell: the command line that does it; `{text}` is what followed.
+        shell: the command line that does it; empty where only the server can.
         script: whether it is a slash command of perfcrew's own grammar, handed over as it is.
         patches: whether it leaves a branch with changed code.
     """
@@ -61,6 +61,13 @@ HOST_COMMANDS = (
         "compare", "Say whether one revision is faster than another, by a duel",
         "BASE, and CANDIDATE unless it is the worktree",
         tool="compare", shell="perfcrew compare BASE CANDIDATE --markdown -   (or: BASE --worktree)",
+    ),
+    HostCommand(
+        "status", "Say what a run is doing", "a run's id; the newest by default",
+        tool="run_status", shell="perfcrew runs",
+    ),
+    HostCommand(
+        "approve", "Answer the plan that waits", "yes or no, and a note", tool="approve_plan", patches=True,
     ),
     HostCommand(
         "report", "Show a run's report", "a run's id; the newest by default",

@@ -97,4 +97,9 @@ HOSTS = {
 def files_for(host: str) -> dict[Path, str]:
     """All files of a host, relative to its folder, with what is in them."""
     form = HOSTS[host]
-    return {Path(form.path(command)): form.text(command) for command in HOST_COMMANDS}
+    return {Path(form.path(command)): form.text(command) for command in commands_of_files()}
+
+
+def commands_of_files() -> tuple[HostCommand, ...]:
+    """Those that a host with nothing but a shell can carry out."""
+    return tuple(command for command in HOST_COMMANDS if command.script or command.shell)

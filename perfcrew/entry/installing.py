@@ -13,8 +13,7 @@ from typing import Any, Literal
 import click
 
 from perfcrew.artifacts import write_whole
-from perfcrew.entry.host_commands import HOST_COMMANDS
-from perfcrew.entry.host_files import HOSTS, files_for
+from perfcrew.entry.host_files import HOSTS, commands_of_files, files_for
 from perfcrew.errors import UserError
 
 _MARK = re.compile(
@@ -40,7 +39,7 @@ def install(given: Mapping[str, Any]) -> int:
         else:
             _write(file, text, form.comment)
     if not given["uninstall"]:
-        commands = ", ".join(form.typed(command) for command in HOST_COMMANDS)
+        commands = ", ".join(form.typed(command) for command in commands_of_files())
         click.echo(f"{host}: {commands}")
     done = "removed from" if given["uninstall"] else "written to"
     click.echo(f"{host}: {done} {folder}{f', {left} left alone' if left else ''}")

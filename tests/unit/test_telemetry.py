@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from otlp_collector import Collector, collecting, values
+from rich.console import Console
 
 from perfcrew.entry.cli import start
 from perfcrew.event_log import EVENT_LOG
@@ -154,6 +156,9 @@ def test_a_log_line_is_json_with_what_is_known(log: Any, capsys: Said) -> None:
         {"level": "info", "kind": "turn", "text": "é", "run_id": "r-1", "role": "coder", "figures": {"tokens": 3.0}},
     ]
     assert len(heard) == 2
+    click.echo("for people", err=True)
+    Console(stderr=True).print("[bold]and[/bold] more\n")
+    assert [json.loads(line)["text"] for line in capsys.readouterr().err.splitlines()] == ["for people", "and more"]
 
 
 def test_errors_are_lines_of_the_log_too(log: Any, tmp_path: Path, capsys: Said) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from perfcrew.entry.cli import start
 from perfcrew.entry.host_commands import HOST_COMMANDS
-from perfcrew.entry.host_files import HOSTS
+from perfcrew.entry.host_files import HOSTS, commands_of_files
 
 Said = pytest.CaptureFixture[str]
 PERFORMANCE = {
@@ -26,7 +26,7 @@ def written() -> list[Path]:
 @pytest.mark.parametrize("host", HOSTS)
 def test_each_command_becomes_a_file_that_makes_the_host_call_us(host: str, home: Path, capsys: Said) -> None:
     assert start(["install-commands", host]) == 0
-    assert len(written()) == len(HOST_COMMANDS)
+    assert len(written()) == len(commands_of_files())
     text = Path(PERFORMANCE[host]).read_text()
     assert "perfcrew exec - <<'PERFCREW'\n/agent:performance " in text
     assert "call `run_commands`" in text

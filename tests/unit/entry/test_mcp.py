@@ -74,6 +74,40 @@ def collector(heard: Progress) -> Any:
     return hear
 
 
+@asynccontextmanager
+async def listening(host: Host) -> AsyncIterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serving = asyncio.create_task(serve_http(host, "right", "127.0.0.1", port))
+    url = f"http://127.0.0.1:{port}/mcp"
+    async with httpx.AsyncClient() as client:
+        for _ in range(500):
+            try:
+                await client.get(url)
+                break
+            except httpx.ConnectError:
+                await asyncio.sleep(0.01)
+    yield url
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+@asynccontextmanager
+async def connected(host: Host, how: str) -> AsyncIterator[Client]:
+    """A client in process, in the protocol's newer or older form, or over HTTP."""
+    if how != "http":
+        async with Client(build_server(host), mode=how) as client:
+            yield client
+        return
+    async with (
+        listening(host) as url,
+        httpx2.AsyncClient(headers={"Authorization": "Bearer right"}, timeout=60) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        yield client
+
+
 async def test_it_only_reads_unless_it_is_told_otherwise(host: Host) -> None:
     async with Client(build_server(host)) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -135,8 +169,8 @@ async def test_mistakes_are_told_to_the_model(host: Host, surveyed: list[SurveyO
         assert "\n/agent:performance Analyze /x\n" in prompt
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_cancelled_call_ends_its_processes(host: Host, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+@pytest.mark.parametrize("how", ["auto", "legacy", "http"])
+async def test_a_cancelled_call_ends_its_processes(host: Host, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     pids: list[int] = []
     tidy: list[str] = []
 
@@ -160,7 +194,7 @@ async def test_a_cancelled_call_ends_its_processes(host: Host, monkeypatch: pyte
             raise
 
     monkeypatch.setattr(measuring, "take_survey", take)
-    async with Client(build_server(host), mode=mode) as client:
+    async with connected(host, how) as client:
         call = asyncio.create_task(client.call_tool("measure", {}))
         while not pids:
             await asyncio.sleep(0.01)
@@ -226,25 +260,6 @@ def test_other_addresses_are_refused(shop: Path, home: Path, capsys: Said) -> No
     for address in ("0.0.0.0", "10.0.0.5", "example.org", "::"):
         assert start(["mcp", str(shop), "--http", "--host", address]) == 2
         assert "only loopback is served" in capsys.readouterr().err
-
-
-@asynccontextmanager
-async def listening(host: Host) -> AsyncIterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    serving = asyncio.create_task(serve_http(host, "right", "127.0.0.1", port))
-    url = f"http://127.0.0.1:{port}/mcp"
-    async with httpx.AsyncClient() as client:
-        for _ in range(500):
-            try:
-                await client.get(url)
-                break
-            except httpx.ConnectError:
-                await asyncio.sleep(0.01)
-    yield url
-    serving.cancel()
-    await asyncio.gather(serving, return_exceptions=True)
 
 
 async def test_over_http_only_the_token_and_our_own_origin_get_in(host: Host, surveyed: list[SurveyOptions]) -> None:
