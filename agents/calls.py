@@ -1,7 +1,7 @@
 """One tool call of a model: run once and journalled, its failures told to the model."""
 
 from agents.crew import Crew
-from perfcrew.errors import InstrumentError, ToolError
+from perfcrew.errors import Forbidden, InstrumentError, ToolError
 from perfcrew.llm.base import ToolCall
 from perfcrew.records.base import Role
 from tools.tool import Tool, ToolOutput
@@ -30,6 +30,8 @@ async def run_call(
     async def run() -> ToolOutput:
         try:
             return await tool.call(call.arguments, crew.workspace)
+        except Forbidden as error:
+            return ToolOutput(content=str(error), is_error=True, refused=(f"path rules: {error}",))
         except (ToolError, InstrumentError) as error:
             return ToolOutput(content=str(error), is_error=True)
 

@@ -9,7 +9,7 @@ from agents.coder import CODE, CodeAnswer, brief_step, commit_message
 from agents.crew import Crew
 from graphs.gates import Candidate, judge_candidate
 from graphs.state import RunState, Update
-from perfcrew.errors import ReplayMiss
+from perfcrew.errors import Forbidden, ReplayMiss
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.events import Event
 from perfcrew.records.evidence import Verdict
@@ -32,6 +32,8 @@ class Patch(Record):
     touched: tuple[Touched, ...]
     reason: str = ""
     """Why there is none."""
+    refused: tuple[str, ...] = ()
+    """What of it is out of bounds, as in `tools.tool.ToolOutput`."""
 
 
 @dataclass
@@ -193,12 +195,15 @@ def _read_diff(crew: Crew, ref: ArtifactRef | None) -> str:
 
 async def _commit(task: _Task, message: str) -> Patch:
     workspace = task.crew.workspace
-    paths = await changed_paths(task.worktree)
-    if not paths:
-        return Patch(commit=None, diff=None, touched=(), reason="nothing was changed")
-    if forbidden := violations(paths, workspace.protected):
-        return Patch(commit=None, diff=None, touched=(), reason=f"protected files were touched: {', '.join(forbidden)}")
-    made = await commit(task.worktree, message, task.date)
+    try:
+        paths = await changed_paths(task.worktree)
+        if not paths:
+            return Patch(commit=None, diff=None, touched=(), reason="nothing was changed")
+        if forbidden := violations(paths, workspace.protected):
+            raise Forbidden(f"protected files were touched: {', '.join(forbidden)}")
+        made = await commit(task.worktree, message, task.date)
+    except Forbidden as error:
+        return Patch(commit=None, diff=None, touched=(), reason=str(error), refused=(f"commit rules: {error}",))
     return Patch(
         commit=made,
         diff=workspace.artifacts.put_text(await diff(workspace.clone, task.head, made), ".diff"),

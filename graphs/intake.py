@@ -8,7 +8,7 @@ from tools.database import prepare_pristine
 from tools.environment import prepare_environment
 from tools.git import worktree_of
 from tools.lease import quiet_lease
-from tools.sandbox import available, describe
+from tools.sandbox import describe
 from tools.target_tests import run_tests
 
 
@@ -23,10 +23,10 @@ async def intake(state: RunState, crew: Crew) -> Update:
             await prepare_environment(workspace)
             if workspace.target.database:
                 await prepare_pristine(workspace)
-        return describe()
+        return describe(confined=workspace.sandbox)
 
     protection = await crew.journal.effect("intake", "prepare", str, prepare, asked=base, reapply=True)
-    notes = [] if available() else [f"sandbox: {protection}"]
+    notes = [f"sandbox: {protection}"]
     evidence: dict[str, Evidence] = {}
     checks: dict[str, Check] = {}
     if workspace.target.target.test:

@@ -1,6 +1,8 @@
 """Commands of the coder: anything, inside the sandbox, in its worktree."""
 
+import re
 import shutil
+from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
@@ -8,15 +10,23 @@ from perfcrew.errors import ToolError, UserError
 from perfcrew.records.base import Record
 from tools.edit import violations
 from tools.environment import prepare_environment
-from tools.git import changed_paths
+from tools.git import changed_paths, list_paths
 from tools.launch import Place, link_packages, run_at
 from tools.lease import quiet_lease
+from tools.paths import is_secret
+from tools.process import Finished
 from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace
 
 TIMEOUT_S = 120.0
 CAP = 5000
 """Bytes shown of the output, half from its beginning and half from its end."""
+
+_REFUSALS = {
+    "it tried to write outside its folders": ("Read-only file system",),
+    "it tried to reach the network": ("Network is unreachable", "Temporary failure in name resolution"),
+}
+"""What programs say when the sandbox refuses them. One that says nothing is refused all the same."""
 
 
 class RunCommand(Record):
@@ -36,7 +46,9 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
         raise ToolError("there is no worktree to run commands in here")
     env = await prepare_environment(workspace)
     scratch = workspace.folder / "scratch"
-    place = Place(env=env, workdir=workspace.worktree, scratch=scratch)
+    # The application may need its secrets; a command of a model's does not.
+    secret = tuple(path for path in await list_paths(workspace.worktree) if is_secret(path))
+    place = Place(env=env, workdir=workspace.worktree, scratch=scratch, masked=secret)
     link_packages(env, workspace.worktree)
     before = set(await changed_paths(workspace.worktree))
     try:
@@ -48,11 +60,33 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
         raise ToolError(str(error)) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    parts = [f"took over {TIMEOUT_S:.0f} s and was ended" if done.timed_out else f"exit code {done.code}"]
+    parts = [f"ended: {done.exceeded}"] if done.exceeded else []
+    parts += [f"took over {TIMEOUT_S:.0f} s and was ended" if done.timed_out else f"exit code {done.code}"]
     parts += [text.rstrip() for text in (done.out, done.err) if text.strip()]
     after = await changed_paths(workspace.worktree)
     if new := sorted(set(after) - before):
         parts.append(f"[changed by this command: {', '.join(new[:20])}{' …' if len(new) > 20 else ''}]")
-    if forbidden := violations(after, workspace.protected):
+    forbidden = violations(after, workspace.protected)
+    if forbidden:
         parts.append(f"[protected, so this can't be kept: {', '.join(forbidden[:20])}; restore these files]")
-    return ToolOutput(content="\n".join(parts), is_error=not done.ok)
+    refused = tuple(_refused(arguments.command, done, forbidden))
+    return ToolOutput(content="\n".join(parts), is_error=not done.ok, refused=refused)
+
+
+def _refused(command: str, done: Finished, forbidden: Sequence[str]) -> Iterator[str]:
+    """What a command reached for in vain, as far as its words, its output and its traces tell."""
+    if done.exceeded:
+        yield f"limits: {done.exceeded}"
+    if forbidden:
+        yield f"commit rules: it changed {', '.join(forbidden[:5])}"
+    for what, signs in _REFUSALS.items():
+        if any(sign in text for sign in signs for text in (done.out, done.err)):
+            yield f"sandbox: {what}"
+    words = re.split(r"[^\w./~-]+", command)
+    if named := [word for word in dict.fromkeys(words) if _is_out_of_bounds(word)]:
+        yield f"sandbox: it named {', '.join(named[:5])}, which is out of its sight"
+
+
+def _is_out_of_bounds(word: str) -> bool:
+    path = word.lstrip("/~")
+    return is_secret(path) or ".git" in path.split("/") or path in ("perfcrew.toml", "etc/shadow")

@@ -155,7 +155,7 @@ def _numbers(said: str) -> tuple[int, ...]:
 async def _try_bwrap(_: Workspace) -> str:
     if not await asyncio.to_thread(available):
         raise _Missing(f"{describe()}; apt install bubblewrap")
-    return describe().partition(":")[0]
+    return describe()
 
 
 async def _try_spy(workspace: Workspace) -> str:
