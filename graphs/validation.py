@@ -20,6 +20,7 @@ from perfcrew.verdict import guard_checks
 from prompts import render
 from tools.behaviour import compare_behaviour, probing, run_checks
 from tools.duel import FULL, Duel, floors_of, run_duel
+from tools.exposure import Exposed, screen_patch
 from tools.git import diff, revert_all, touched
 from tools.target_tests import run_tests
 
@@ -109,22 +110,28 @@ async def test(state: RunState, crew: Crew) -> Update:
 
 
 async def secure(state: RunState, crew: Crew) -> Update:
-    """Ask the security reviewer about what the branch adds."""
+    """Search what the branch adds by rules, which decide; then ask the reviewer, who can only reject."""
     lane = f"{state['round']}/validation/security"
     base, head = state["base"], state["head"]
     paths = await crew.journal.effect(lane, "touched", TypeAdapter(tuple[str, ...]), lambda: _touched(crew, base, head))
-    brief = brief_review(crew.workspace.target, await _diff(crew, base, head, lane))
+    ruled = await crew.journal.effect(
+        lane, "rules", Exposed, lambda: screen_patch(crew.workspace, base, head), asked=[base, head]
+    )
+    found = {ruled.check.name: ruled.check}
+    brief = brief_review(crew.workspace.target, await _diff(crew, base, head, lane), ruled.concerns)
     try:
         done = await converse(
             REVIEW, render(REVIEW.prompt), brief, crew, lane, lambda answer: check_review(answer, frozenset(paths))
         )
     except (AgentFailed, ReplayMiss) as error:
         check = Check(name="security review", passed=False, detail=f"not done: {error}")
-        return Update(checks={check.name: check})
+        review = Review(role="security", summary="by rules alone", concerns=ruled.concerns, checks=(ruled.check, check))
+        return Update(checks={**found, check.name: check}, reviews={"security": review})
     check = security_check(done.answer)
     concerns = tuple(f"{item.severity}: {item.path}:{item.line} {item.claim}" for item in done.answer.exposures)
-    review = Review(role="security", summary=done.answer.summary, concerns=concerns, checks=(check,))
-    return Update(checks={check.name: check}, reviews={"security": review})
+    told = (*ruled.concerns, *concerns)
+    review = Review(role="security", summary=done.answer.summary, concerns=told, checks=(ruled.check, check))
+    return Update(checks={**found, check.name: check}, reviews={"security": review})
 
 
 async def _compare(crew: Crew, base: str, head: str) -> Compared:
