@@ -16,6 +16,7 @@ from perfcrew.llm.journal import Journal
 from perfcrew.records.base import Record
 
 _AGENTS: tuple[Agent[Record], ...] = (BASELINE, VALIDATION, SNAPSHOT, DESIGN, CODE, REGRESSION, REVIEW)  # type: ignore[assignment]
+OUT_OF_BOUNDS = "out of bounds, refused"
 MOST = 50
 """Different attempts that a report names one by one."""
 
@@ -23,8 +24,8 @@ MOST = 50
 def name_attempts(journal: Journal) -> tuple[str, ...]:
     """A line for each attempt of a run, equal ones counted. What the kernel refuses in silence leaves no trace here."""
     found = Counter([*_by_effect(journal), *_by_tool(journal)])
-    lines = [f"escape attempt refused: {what}{f' ({n} times)' if n > 1 else ''}" for what, n in found.items()]
-    more = (f"escape attempts refused: {len(lines) - MOST} more, see the journal",) if len(lines) > MOST else ()
+    lines = [f"{OUT_OF_BOUNDS}: {what}{f' ({n} times)' if n > 1 else ''}" for what, n in found.items()]
+    more = (f"{OUT_OF_BOUNDS}: {len(lines) - MOST} more, see the journal",) if len(lines) > MOST else ()
     return (*lines[:MOST], *more)
 
 

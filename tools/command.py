@@ -1,8 +1,10 @@
 """Commands of the coder: anything, inside the sandbox, in its worktree."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pydantic import Field
 
@@ -11,10 +13,11 @@ from perfcrew.records.base import Record
 from tools.edit import violations
 from tools.environment import prepare_environment
 from tools.git import changed_paths, list_paths
-from tools.launch import Place, link_packages, run_at
+from tools.launch import Place, link_packages, run_at, runtime_folders
 from tools.lease import quiet_lease
 from tools.paths import is_secret
 from tools.process import Finished
+from tools.sandbox import VISIBLE
 from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace
 
@@ -27,6 +30,8 @@ _REFUSALS = {
     "it tried to reach the network": ("Network is unreachable", "Temporary failure in name resolution"),
 }
 """What programs say when the sandbox refuses them. One that says nothing is refused all the same."""
+_COMMON = ("/", "/tmp", "/var/tmp", "/dev/shm")
+"""Folders that are everywhere."""
 
 
 class RunCommand(Record):
@@ -69,24 +74,38 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
     forbidden = violations(after, workspace.protected)
     if forbidden:
         parts.append(f"[protected, so this can't be kept: {', '.join(forbidden[:20])}; restore these files]")
-    refused = tuple(_refused(arguments.command, done, forbidden))
+    words = _named(arguments.command, (workspace.worktree, env, *runtime_folders(env)))
+    refused = tuple(_refused(words, done, forbidden))
     return ToolOutput(content="\n".join(parts), is_error=not done.ok, refused=refused)
 
 
-def _refused(command: str, done: Finished, forbidden: Sequence[str]) -> Iterator[str]:
+def _refused(named: Sequence[str], done: Finished, forbidden: Sequence[str]) -> Iterator[str]:
     """What a command reached for in vain, as far as its words, its output and its traces tell."""
-    if done.exceeded:
-        yield f"limits: {done.exceeded}"
+    if done.exceeded or done.timed_out:
+        yield f"limits: {done.exceeded or f'it took over {TIMEOUT_S:g} s'}"
+    if done.detached:
+        yield "kernel: it left a process in a session of its own, which was ended with it"
     if forbidden:
         yield f"commit rules: it changed {', '.join(forbidden[:5])}"
     for what, signs in _REFUSALS.items():
         if any(sign in text for sign in signs for text in (done.out, done.err)):
             yield f"sandbox: {what}"
-    words = re.split(r"[^\w./~-]+", command)
-    if named := [word for word in dict.fromkeys(words) if _is_out_of_bounds(word)]:
+    if named:
         yield f"sandbox: it named {', '.join(named[:5])}, which is out of its sight"
 
 
-def _is_out_of_bounds(word: str) -> bool:
-    path = word.lstrip("/~")
-    return is_secret(path) or ".git" in path.split("/") or path in ("perfcrew.toml", "etc/shadow")
+def _named(command: str, seen: Sequence[Path]) -> list[str]:
+    """Words of a command that are paths which it can't see; `seen` are folders that it can, the worktree first."""
+
+    def is_out_of_bounds(word: str) -> bool:
+        path = word.lstrip("/~")
+        if is_secret(path) or ".git" in path.split("/") or path in ("perfcrew.toml", "etc/shadow"):
+            return True
+        aim = Path(os.path.normpath(seen[0] / word))
+        if "/" not in word or any(aim.is_relative_to(folder) for folder in (*seen, *map(Path, VISIBLE))):
+            return False
+        # What is nowhere can't be meant, such as a file that the command makes in its own /tmp.
+        return ".." in Path(word).parts or (aim.parent.is_dir() and aim.parent not in map(Path, _COMMON))
+
+    configures = re.findall(r"\bgit\s+(?:-\S+\s+)*config\b", command)
+    return [*configures, *(word for word in dict.fromkeys(re.split(r"[^\w./~-]+", command)) if is_out_of_bounds(word))]

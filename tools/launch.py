@@ -108,13 +108,15 @@ async def run_at(
     timeout: float,
     network: Literal["none", "host"],
     extra: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
     cap: int = 200_000,
 ) -> Finished:
     """Run a command of the description to its end."""
     launch = prepare_launch(workspace, place, template, network=network, extra=extra)
     return await run(
-        launch.argv, cwd=launch.cwd, environment=launch.variables, timeout=timeout, sandbox=launch.sandbox, cap=cap
-    )
+        launch.argv, cwd=launch.cwd, environment=launch.variables, timeout=timeout, sandbox=launch.sandbox,
+        stdin=stdin, cap=cap,
+    )  # fmt: skip
 
 
 def placeholders(workspace: Workspace, place: Place) -> dict[str, str]:

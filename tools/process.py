@@ -39,6 +39,8 @@ class Finished:
     timed_out: bool
     exceeded: str = ""
     """The limit for which it was killed; empty where it kept within them."""
+    detached: bool = False
+    """Whether a process of it was seen that had left its session, as a daemon does; it was ended with the others."""
 
     @property
     def ok(self) -> bool:
@@ -183,8 +185,8 @@ async def run(
         await child.wait()
         await tree.gone()
     assert child.returncode is not None
-    exceeded = watch.exceeded if watch else ""
-    return Finished(child.returncode, out.text(), err.text(), time.monotonic() - began, timed_out, exceeded)
+    seen = (watch.exceeded, watch.detached) if watch else ()
+    return Finished(child.returncode, out.text(), err.text(), time.monotonic() - began, timed_out, *seen)
 
 
 async def _feed(child: asyncio.subprocess.Process, content: bytes | None) -> None:

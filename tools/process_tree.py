@@ -20,9 +20,10 @@ GONE_S = 10.0
 
 
 class Member(NamedTuple):
-    """A process of a tree: its folder below `/proc`, its threads, its resident pages."""
+    """A process of a tree: its folder below `/proc`, its session, its threads, its resident pages."""
 
     folder: Path
+    session: int
     tasks: int
     resident: int
 
@@ -135,7 +136,7 @@ def list_members(tree: Tree) -> list[Member]:
     for folder in folders:
         with contextlib.suppress(OSError, IndexError):
             fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            members.append(Member(folder, int(fields[17]), int(fields[21])))
+            members.append(Member(folder, *(int(fields[n]) for n in (3, 17, 21))))
     return members
 
 

@@ -71,12 +71,14 @@ class Watch:
         quota: what it may use.
         folders: where it may write.
         exceeded: what it used too much of; empty while it did not.
+        detached: whether a process was seen that had left the session in which the tree began, as a daemon does.
     """
 
     tree: Tree
     quota: Quota
     folders: tuple[Path, ...]
     exceeded: str = ""
+    detached: bool = False
     _began: float = field(default_factory=time.time)
     _disk: int = 0
     _free: dict[Path, int] = field(default_factory=dict)
@@ -96,6 +98,9 @@ class Watch:
     def look(self) -> str:
         """What is used too much of right now; empty where nothing is."""
         members = list_members(self.tree)
+        # Seen from inside a sandbox, a session that began outside has no number.
+        own = 0 if self.tree.report is not None else self.tree.root
+        self.detached = self.detached or any(member.session != own for member in members)
         tasks = sum(member.tasks for member in members)
         if tasks > self.quota.tasks:
             return f"it ran over {self.quota.tasks} processes and threads at once"

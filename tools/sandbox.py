@@ -26,6 +26,8 @@ ETC = (
     "services", "ssl", "timezone",
 )  # fmt: skip
 """What programs need of /etc. The rest of it holds secrets, such as /etc/shadow."""
+VISIBLE = (*SYSTEM, *(f"/etc/{name}" for name in ETC), "/proc", "/dev", "/sys")
+"""What every sandbox shows, if in part."""
 KERNEL = ("acpi", "asound", "bus", "fs", "irq", "mtrr", "pressure", "scsi", "sys", "sysrq-trigger")
 """What below /proc concerns the whole machine: read-only, also for root."""
 SCRATCH_BYTES = 2 << 30

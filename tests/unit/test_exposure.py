@@ -13,7 +13,7 @@ from tools.exposure_sql import javascript_statements, python_statements
 from tools.process import run
 
 BASE = {
-    "app.py": "import hashlib\n\n\ndef old(cursor, name):\n    cursor.execute(f\"SELECT * FROM t WHERE n = '{name}'\")\n",
+    "app.py": "import hashlib\n\n\ndef old(db, name):\n    db.execute(f\"SELECT a FROM t WHERE n = '{name}'\")\n",
     "page.html": "<p>hello</p>\n",
     "requirements.txt": "flask==3.1\n",
 }
@@ -125,7 +125,8 @@ def test_values_in_the_text_of_a_statement_are(lines: str) -> None:
     [
         ("db.query(`SELECT a FROM t WHERE id IN (${ids.map(() => '?').join(', ')})`, ids)", 0),
         (
-            "const marks = ids.map((_, i) => `$${i + 1}`).join(', ');\ndb.query(`SELECT a FROM t WHERE id IN (${marks})`)",
+            "const marks = ids.map((_, i) => `$${i + 1}`).join(', ');\n"
+            "db.query(`SELECT a FROM t WHERE id IN (${marks})`)",
             0,
         ),
         ("await prisma.$queryRaw`SELECT a FROM t WHERE n = ${n}`", 0),
@@ -174,7 +175,8 @@ def test_caches_in_python(text: str, rules: set[str]) -> None:
     ("text", "rules"),
     [
         ("const seen = new Map();\nfunction f(id) {\n  seen.set(id, work(id));\n}\n", {"cache-bound"}),
-        ("const seen = new Map();\nfunction f(id) {\n  if (seen.size > 99) seen.clear();\n  seen.set(id, work(id));\n}\n", set()),
+        ("const seen = new Map();\nfunction f(id) {\n  if (seen.size > 99) seen.clear();\n"
+         "  seen.set(id, work(id));\n}\n", set()),
         ("const seen = new Map();\nfunction f(req) {\n  if (seen.size > 9) seen.clear();\n"
          "  seen.set(req.path, page(req.user));\n}\n", {"cache-key"}),
         ("const cache = {};\nfunction f(id) { cache[id] = work(id); }\n", {"cache-bound"}),
