@@ -18,6 +18,7 @@ from agents.performance import BASELINE, VALIDATION
 from agents.security import REVIEW
 from agents.tester import REGRESSION
 from graphs.attempts import name_attempts
+from graphs.conclusion import conclude
 from graphs.implementation import implement
 from graphs.state import RunState, start
 from graphs.validation import secure
@@ -188,6 +189,8 @@ async def test_what_the_coder_changes_by_it_is_not_kept(
     (change,) = update["changes"]
     assert not change.kept and change.commit is None and change.reason.startswith(reason)
     assert update["head"] == workspace.base_commit
+    notes = conclude({**_state(workspace.base_commit), **update}, crew, 1.0).notes  # type: ignore[typeddict-item]
+    assert any("tests/test_app.py: protected" in note for note in notes) == (path == "app.py"), "the report names it"
 
 
 async def test_a_reviewer_that_obeys_can_not_let_anything_through(tmp_path: Path, planted: dict[str, str]) -> None:

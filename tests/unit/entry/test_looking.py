@@ -161,6 +161,22 @@ def test_doctor_tells_of_models_without_their_keys(home: Path, monkeypatch: pyte
     assert "sk-hidden" not in said
 
 
+async def found_sandbox(*_: Any) -> list[Readiness]:
+    return [Readiness(name="sandbox", ready=True, purpose="protection", detail="bubblewrap 0.9")]
+
+
+def test_doctor_says_that_the_sandbox_is_switched_off(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    monkeypatch.setattr(doctor, "try_all", found_sandbox)
+    start(["doctor"])
+    assert "✓ sandbox             bubblewrap 0.9" in capsys.readouterr().out
+    monkeypatch.setenv("PERFCREW_SANDBOX", "off")
+    start(["doctor"])
+    said = capsys.readouterr().out
+    assert "– sandbox             NO SANDBOX: it was switched off" in said and "reach the network" in said
+
+
 def test_doctor_as_json(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     monkeypatch.setattr(doctor, "try_all", found_all)
     assert start(["doctor", "--json"]) == 0
