@@ -8,7 +8,7 @@ from tools.database import prepare_pristine
 from tools.environment import prepare_environment
 from tools.git import worktree_of
 from tools.lease import quiet_lease
-from tools.sandbox import describe
+from tools.sandbox import available, describe
 from tools.target_tests import run_tests
 
 
@@ -27,6 +27,8 @@ async def intake(state: RunState, crew: Crew) -> Update:
 
     protection = await crew.journal.effect("intake", "prepare", str, prepare, asked=base, reapply=True)
     notes = [f"sandbox: {protection}"]
+    if not (workspace.sandbox and available()):
+        crew.tell("warning", protection, phase="intake")
     evidence: dict[str, Evidence] = {}
     checks: dict[str, Check] = {}
     if workspace.target.target.test:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from perfcrew.settings import Settings, load_settings
-from tools.readiness import Readiness, try_all
+from tools.readiness import SANDBOX, Readiness, try_all
 from tools.sandbox import describe
 
 
@@ -27,7 +27,7 @@ def examine(given: Mapping[str, Any]) -> int:
 
 def _as_set(one: Readiness, settings: Settings) -> Readiness:
     """A sandbox that works protects nothing where it is switched off."""
-    if one.name != "sandbox" or settings.sandbox == "auto":
+    if one.name != SANDBOX or settings.sandbox == "auto":
         return one
     return one.model_copy(update={"ready": False, "detail": describe(confined=False)})
 

@@ -18,7 +18,7 @@ from perfcrew.entry.cli import start
 from perfcrew.records.evidence import Check
 from perfcrew.records.report import Report
 from perfcrew.settings import Settings
-from tools.readiness import Readiness
+from tools.readiness import SANDBOX, Readiness
 
 Said = pytest.CaptureFixture[str]
 
@@ -162,7 +162,7 @@ def test_doctor_tells_of_models_without_their_keys(home: Path, monkeypatch: pyte
 
 
 async def found_sandbox(*_: Any) -> list[Readiness]:
-    return [Readiness(name="sandbox", ready=True, purpose="protection", detail="bubblewrap 0.9")]
+    return [Readiness(name=SANDBOX, ready=True, purpose="protection", detail="works")]
 
 
 def test_doctor_says_that_the_sandbox_is_switched_off(
@@ -170,11 +170,11 @@ def test_doctor_says_that_the_sandbox_is_switched_off(
 ) -> None:
     monkeypatch.setattr(doctor, "try_all", found_sandbox)
     start(["doctor"])
-    assert "✓ sandbox             bubblewrap 0.9" in capsys.readouterr().out
+    assert "✓ bubblewrap          works" in capsys.readouterr().out
     monkeypatch.setenv("PERFCREW_SANDBOX", "off")
     start(["doctor"])
     said = capsys.readouterr().out
-    assert "– sandbox             NO SANDBOX: it was switched off" in said and "reach the network" in said
+    assert "– bubblewrap          NO SANDBOX: it was switched off" in said and "reach the network" in said
 
 
 def test_doctor_as_json(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
