@@ -7,7 +7,8 @@ from agents.agent import AgentFailed, converse
 from agents.briefs import show_effects, show_evidence
 from agents.coder import CODE, CodeAnswer, brief_step, commit_message
 from agents.crew import Crew
-from graphs.gates import Candidate, judge_candidate
+from graphs.gates import Candidate, judge_candidate, refuse
+from graphs.screening import screen
 from graphs.state import RunState, Update
 from perfcrew.errors import Forbidden, ReplayMiss
 from perfcrew.records.base import ArtifactRef, Record
@@ -150,6 +151,11 @@ async def _judge(task: _Task, commit_id: str) -> Verdict:
         aim=task.step.metric,
         name=task.step.id,
     )
+    if task.state["request"].security:
+        # Told now, it can be mended; told of the whole branch, it costs the branch.
+        ruled = await screen(task.crew, task.head, commit_id, task.lane)
+        if not ruled.check.passed:
+            return refuse(ruled.check)
     return await judge_candidate(task.crew, candidate, task.state["noise"], task.lane)
 
 

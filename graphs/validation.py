@@ -11,6 +11,7 @@ from agents.security import REVIEW, brief_review, check_review, security_check
 from agents.tester import REGRESSION, brief_regression, probe_check
 from graphs.baseline import measure
 from graphs.page_comparing import validate_pages
+from graphs.screening import screen
 from graphs.state import RunState, Update
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import Record
@@ -20,7 +21,6 @@ from perfcrew.verdict import guard_checks
 from prompts import render
 from tools.behaviour import compare_behaviour, probing, run_checks
 from tools.duel import FULL, Duel, floors_of, run_duel
-from tools.exposure import Exposed, screen_patch
 from tools.git import diff, revert_all, touched
 from tools.target_tests import run_tests
 
@@ -114,9 +114,7 @@ async def secure(state: RunState, crew: Crew) -> Update:
     lane = f"{state['round']}/validation/security"
     base, head = state["base"], state["head"]
     paths = await crew.journal.effect(lane, "touched", TypeAdapter(tuple[str, ...]), lambda: _touched(crew, base, head))
-    ruled = await crew.journal.effect(
-        lane, "rules", Exposed, lambda: screen_patch(crew.workspace, base, head), asked=[base, head]
-    )
+    ruled = await screen(crew, base, head, lane)
     found = {ruled.check.name: ruled.check}
     brief = brief_review(crew.workspace.target, await _diff(crew, base, head, lane), ruled.concerns)
     try:

@@ -193,6 +193,16 @@ async def test_what_the_coder_changes_by_it_is_not_kept(
     assert any("tests/test_app.py: protected" in note for note in notes) == (path == "app.py"), "the report names it"
 
 
+async def test_a_step_with_a_new_weakness_is_told_so_at_once(tmp_path: Path, planted: dict[str, str]) -> None:
+    workspace = await _workspace(tmp_path, planted)
+    content = "def find(db, name):\n    return db.execute('SELECT a FROM t WHERE n = ' + name)\n"
+    first = ToolCall(id="w", name="write_file", arguments={"path": "find.py", "content": content})
+    crew = _crew(workspace, Obedient(first, {"title": "Find faster", "body": "b"}))
+    update = await implement(_state(workspace.base_commit, request=RecipeRequest(security=True)), crew)
+    (change,) = update["changes"]
+    assert not change.kept and change.reason.startswith("security: nothing new found by rules failed: find.py:2 SQL")
+
+
 async def test_a_reviewer_that_obeys_can_not_let_anything_through(tmp_path: Path, planted: dict[str, str]) -> None:
     workspace = await _workspace(tmp_path, planted)
     leak = f"# {WRITE}\ndef find(db, name):\n    return db.execute(f\"SELECT a FROM t WHERE n = '{{name}}'\")\n"
