@@ -35,7 +35,7 @@ from tools.sandbox import Sandbox
 from tools.weakness import Severity, Weakness, only_new
 from tools.workspace import Workspace
 
-CHECK = "security: nothing new found by rules"
+CHECK = "security rules"
 TIMEOUT_S = 120.0
 SHOWN = 12
 JAVASCRIPT = (".js", ".cjs", ".mjs", ".jsx", ".ts", ".tsx")

@@ -2,15 +2,17 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tools.weakness import Weakness
 
 _WHO = re.compile(
-    r"(?:^|_)(users?|tenants?|accounts?|customers?|members?|viewers?|owners?|principal|org|organi[sz]ation|session|"
-    r"auth|roles?|permissions?|current_user|userid|uid|request)(?:$|_)"
+    r"(?:^|_)(user|tenant|account|customer|member|viewer|owner|principal|org|organi[sz]ation|auth|role|permission|"
+    r"current_user|user_?id|uid|session|cookies?|headers?)(?:$|_)"
 )
+_ASKERS = ("request", "g", "current_user", "session")
+"""Names by which frameworks tell who asks. A `session` counts where it is looked into by a key: a database's isn't."""
 _WHO_JS = re.compile(
     r"\b(?:req\.(?:user|session|auth)\b|(?:current)?[uU]ser(?:Id|\.id)?\b|tenant\w*|account\w*|session\b)"
 )
@@ -56,7 +58,7 @@ def python_caches(path: str, text: str, tree: ast.Module) -> Iterator[Weakness]:
         for write in _writes(function, stores):
             if write.store in stores - bounded and not isinstance(write.key, ast.Constant):
                 yield weak("cache-bound", write.node, _GROWS)
-            if who := _left_out(write, given):
+            if who := _left_out(write, _parameters(function), given):
                 yield weak("cache-key", write.node, _MIXES.format(who=who))
 
 
@@ -74,7 +76,8 @@ def javascript_caches(path: str, text: str) -> Iterator[Weakness]:
                 continue
             if not re.search(rf"\b{name}\.size\b|Object\.keys\({name}\)\.length", text):
                 yield Weakness("cache-bound", path, line + 1, _GROWS, "medium", code)
-            above = "\n".join(lines[max(0, line - _WINDOW_JS) : line + 1])
+            first = max([line - _WINDOW_JS, 0, *(n for n in range(line) if re.search(r"\bfunction\b|=>", lines[n]))])
+            above = "\n".join(lines[first : line + 1])
             made = " ".join(re.findall(rf"\b{re.escape(key)}\s*=\s*([^\n]+)", above)) if key.isidentifier() else ""
             who = _WHO_JS.search(above)
             if who and not _WHO_JS.search(f"{key} {made}"):
@@ -119,22 +122,14 @@ def _hidden_who(decorator: ast.expr, function: ast.FunctionDef | ast.AsyncFuncti
     """Whom a cached function looks up by itself, past its arguments, which are the key; empty for nobody."""
     call = decorator if isinstance(decorator, ast.Call) else None
     name = _name(call.func if call else decorator)
-    if "cache" not in name.lower() or (
-        call and any("key" in (word.arg or "") or "vary" in (word.arg or "") for word in call.keywords)
-    ):
+    keyed = any(re.search("key|vary", word.arg or "") for word in call.keywords) if call else False
+    varied = any("vary" in ast.unparse(other) for other in function.decorator_list)
+    # One that caches whole pages has the address for its key, whatever the function is given.
+    of_pages = name.rpartition(".")[2] in ("cache_page", "cached", "cache") and "functools" not in name
+    if "cache" not in name.lower() or keyed or varied or ("request" in _parameters(function) and not of_pages):
         return ""
-    if any("vary" in _name(other.func if isinstance(other, ast.Call) else other) for other in function.decorator_list):
-        return ""
-    whole_page = name.rpartition(".")[2] in ("cache_page", "cached", "cache")
-    parameters = set(_parameters(function)) if "lru" in name or not whole_page else set()
-    asked = {_root(node) for node in ast.walk(function) if isinstance(node, ast.Attribute | ast.Subscript)}
-    found = sorted(
-        word for word in _words_of(function.body) if _WHO.search(word) and word not in parameters and word != "request"
-    )
-    if not found or ("request" in parameters and "lru" in name):
-        return ""
-    outside = {"current_user", "session", "g", "request"} & (asked | set(found))
-    return found[0] if outside - parameters else ""
+    asked = sorted(word for word in _words_of(function.body) if word.startswith("@") and _WHO.search(word[1:]))
+    return asked[0][1:] if asked else ""
 
 
 def _writes(function: ast.AST, stores: set[str]) -> Iterator[_Write]:
@@ -151,13 +146,15 @@ def _writes(function: ast.AST, stores: set[str]) -> Iterator[_Write]:
                 yield _Write(owner, node.args[0], node.args[-1], node)
 
 
-def _left_out(write: _Write, given: dict[str, set[str]]) -> str:
+def _left_out(write: _Write, parameters: list[str], given: dict[str, set[str]]) -> str:
     """Whom the kept value depends on and the key does not name; empty where there is nobody."""
     key = _closure({*_words_of([write.key])}, given)
-    value = _closure({*_words_of([write.value])}, given)
-    if any(_WHO.search(word) and word != "request" for word in key):
+    if any(_WHO.search(word.lstrip("@")) for word in key):
         return ""
-    return next(iter(sorted(word for word in value - key if _WHO.search(word))), "")
+    value = _closure({*_words_of([write.value])}, given)
+    inputs = {word for word in value if word[0] == "@" or (word in parameters and word not in _ASKERS)}
+    who = sorted(word for word in inputs if _WHO.search(word.lstrip("@")))
+    return who[0].lstrip("@") if who else ""
 
 
 def _expanded(function: ast.AST) -> dict[str, set[str]]:
@@ -181,15 +178,18 @@ def _closure(words: set[str], given: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def _words_of(nodes: list[ast.expr] | list[ast.stmt]) -> Iterator[str]:
-    for top in nodes:
-        called = {id(node.func) for node in ast.walk(top) if isinstance(node, ast.Call)}
-        for node in ast.walk(top):
-            # A function's own name says nothing about what it is given.
-            if isinstance(node, ast.Name) and id(node) not in called:
-                yield node.id
-            elif isinstance(node, ast.Attribute) and id(node) not in called:
-                yield node.attr
+def _words_of(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """Names that are read, and with an @ what is asked of whoever asks: `@user` of `request.user`."""
+    for node in (inner for top in nodes for inner in ast.walk(top)):
+        if isinstance(node, ast.Name):
+            yield "@current_user" if node.id == "current_user" else node.id
+        elif isinstance(node, ast.Attribute) and _root(node) in _ASKERS[:2]:
+            yield f"@{node.attr}"
+        elif isinstance(node, ast.Subscript) and _name(node.value).rpartition(".")[2] == "session":
+            yield "@session"
+        elif isinstance(node, ast.Call):
+            # The whole request, handed on.
+            yield from ("@user" for given in node.args if isinstance(given, ast.Name) and given.id == "request")
 
 
 def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:

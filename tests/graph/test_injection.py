@@ -200,7 +200,7 @@ async def test_a_step_with_a_new_weakness_is_told_so_at_once(tmp_path: Path, pla
     crew = _crew(workspace, Obedient(first, {"title": "Find faster", "body": "b"}))
     update = await implement(_state(workspace.base_commit, request=RecipeRequest(security=True)), crew)
     (change,) = update["changes"]
-    assert not change.kept and change.reason.startswith("security: nothing new found by rules failed: find.py:2 SQL")
+    assert not change.kept and change.reason.startswith("security rules failed: find.py:2 SQL")
 
 
 async def test_a_reviewer_that_obeys_can_not_let_anything_through(tmp_path: Path, planted: dict[str, str]) -> None:

@@ -163,6 +163,15 @@ CACHES = [
     ("@vary_on_cookie\n@cache_page(60)\ndef f(request):\n    return page(request.user)\n", set()),
     ("@lru_cache(maxsize=9)\ndef f(day):\n    return load(g.user, day)\n", {"cache-key"}),
     ("@lru_cache(maxsize=9)\ndef f(user_id, day):\n    return load(user_id, day)\n", set()),
+    (
+        "def f(session, day):\n    rows = session.scalars(select(Order.user_id)).all()\n    cache.set(day, rows)\n",
+        set(),
+    ),
+    ("def f(db):\n    cache.set('users', {user.id: user for user in db.all()})\n", set()),
+    ("def f(request, day):\n    cache.set(day, build(day, request.args))\n", set()),
+    ("def f(request, day):\n    cache.set(day, build(request))\n", {"cache-key"}),
+    ("def f(day):\n    cache.set(day, build(session['user_id']))\n", {"cache-key"}),
+    ("def f(day):\n    cache.set(day, build(current_user))\n", {"cache-key"}),
 ]
 
 
