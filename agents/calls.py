@@ -3,7 +3,7 @@
 import json
 
 from agents.crew import Crew
-from perfcrew.errors import InstrumentError, ToolError
+from perfcrew.errors import Forbidden, InstrumentError, ToolError
 from perfcrew.llm.base import ToolCall
 from perfcrew.records.base import Role
 from perfcrew.telemetry import TELEMETRY, Value
@@ -33,6 +33,8 @@ async def run_call(
     async def run() -> ToolOutput:
         try:
             return await tool.call(call.arguments, crew.workspace)
+        except Forbidden as error:
+            return ToolOutput(content=str(error), is_error=True, refused=(f"path rules: {error}",))
         except (ToolError, InstrumentError) as error:
             return ToolOutput(content=str(error), is_error=True)
 

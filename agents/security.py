@@ -1,5 +1,6 @@
 """The `security` role: what a patch newly exposes. It can only reject, and only with a place in the diff."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
@@ -33,9 +34,10 @@ REVIEW = Agent(
 )
 
 
-def brief_review(target: Target, diff: str) -> str:
-    """What the role sees in phase 4."""
-    return "\n\n".join((show_target(target), "# Diff of the branch", diff))
+def brief_review(target: Target, diff: str, ruled: Iterable[str] = ()) -> str:
+    """What the role sees in phase 4; `ruled` is what the rules found, which needs no repeating."""
+    found = "\n".join(f"- {line}" for line in ruled) or "(nothing)"
+    return "\n\n".join((show_target(target), "# Found by rules", found, "# Diff of the branch", diff))
 
 
 def check_review(answer: SecurityAnswer, touched: frozenset[str]) -> list[str]:

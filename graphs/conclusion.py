@@ -3,6 +3,7 @@
 from langgraph.runtime import Runtime
 
 from agents.crew import Crew
+from graphs.attempts import name_attempts
 from graphs.phase import Context, Node, Run, given
 from graphs.state import Composed, RunState, Update
 from perfcrew.llm.accounts import note_prices
@@ -114,7 +115,7 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             snapshot=state["snapshot"],
             board=tuple(state["board"].values()),
             prompts={name: prompt_digest(name) for name in prompt_names()},
-            notes=(*state["notes"], *_drift(crew)),
+            notes=(*state["notes"], *name_attempts(crew.journal), *_drift(crew)),
             environment={"digest": workspace.environment},
             failures=tuple(f"{name}: {why}" for name, why in state["failures"].items() if why),
         )

@@ -7,9 +7,10 @@ from agents.agent import AgentFailed, converse
 from agents.briefs import show_effects, show_evidence, show_words
 from agents.coder import CODE, CodeAnswer, brief_step, commit_message
 from agents.crew import Crew
-from graphs.gates import Candidate, judge_candidate
+from graphs.gates import Candidate, judge_candidate, refuse
+from graphs.screening import screen
 from graphs.state import RunState, Update, words_for
-from perfcrew.errors import ReplayMiss
+from perfcrew.errors import Forbidden, ReplayMiss
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.events import Event
 from perfcrew.records.evidence import Verdict
@@ -32,6 +33,8 @@ class Patch(Record):
     touched: tuple[Touched, ...]
     reason: str = ""
     """Why there is none."""
+    refused: tuple[str, ...] = ()
+    """What of it is out of bounds, as in `tools.tool.ToolOutput`."""
 
 
 @dataclass
@@ -148,6 +151,11 @@ async def _judge(task: _Task, commit_id: str) -> Verdict:
         aim=task.step.metric,
         name=task.step.id,
     )
+    if task.state["request"].security:
+        # Told now, it can be mended; told of the whole branch, it costs the branch.
+        ruled = await screen(task.crew, task.head, commit_id, task.lane)
+        if not ruled.check.passed:
+            return refuse(ruled.check)
     return await judge_candidate(task.crew, candidate, task.state["noise"], task.lane)
 
 
@@ -193,12 +201,15 @@ def _read_diff(crew: Crew, ref: ArtifactRef | None) -> str:
 
 async def _commit(task: _Task, message: str) -> Patch:
     workspace = task.crew.workspace
-    paths = await changed_paths(task.worktree)
-    if not paths:
-        return Patch(commit=None, diff=None, touched=(), reason="nothing was changed")
-    if forbidden := violations(paths, workspace.protected):
-        return Patch(commit=None, diff=None, touched=(), reason=f"protected files were touched: {', '.join(forbidden)}")
-    made = await commit(task.worktree, message, task.date)
+    try:
+        paths = await changed_paths(task.worktree)
+        if not paths:
+            return Patch(commit=None, diff=None, touched=(), reason="nothing was changed")
+        if forbidden := violations(paths, workspace.protected):
+            raise Forbidden(f"protected files were touched: {', '.join(forbidden)}")
+        made = await commit(task.worktree, message, task.date)
+    except Forbidden as error:
+        return Patch(commit=None, diff=None, touched=(), reason=str(error), refused=(f"commit rules: {error}",))
     return Patch(
         commit=made,
         diff=workspace.artifacts.put_text(await diff(workspace.clone, task.head, made), ".diff"),

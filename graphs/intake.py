@@ -23,10 +23,12 @@ async def intake(state: RunState, crew: Crew) -> Update:
             await prepare_environment(workspace)
             if workspace.target.database:
                 await prepare_pristine(workspace)
-        return describe()
+        return describe(confined=workspace.sandbox)
 
     protection = await crew.journal.effect("intake", "prepare", str, prepare, asked=base, reapply=True)
-    notes = [] if available() else [f"sandbox: {protection}"]
+    notes = [f"sandbox: {protection}"]
+    if not (workspace.sandbox and available()):
+        crew.tell("warning", protection, phase="intake")
     evidence: dict[str, Evidence] = {}
     checks: dict[str, Check] = {}
     if workspace.target.target.test:

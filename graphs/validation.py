@@ -12,6 +12,7 @@ from agents.security import REVIEW, brief_review, check_review, security_check
 from agents.tester import REGRESSION, brief_regression, probe_check
 from graphs.baseline import measure
 from graphs.page_comparing import validate_pages
+from graphs.screening import screen
 from graphs.state import RunState, Update, words_for
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import Record
@@ -110,23 +111,27 @@ async def test(state: RunState, crew: Crew) -> Update:
 
 
 async def secure(state: RunState, crew: Crew) -> Update:
-    """Ask the security reviewer about what the branch adds."""
+    """Search what the branch adds by rules, which decide; then ask the reviewer, who can only reject."""
     lane = f"{state['round']}/validation/security"
     base, head = state["base"], state["head"]
     paths = await crew.journal.effect(lane, "touched", TypeAdapter(tuple[str, ...]), lambda: _touched(crew, base, head))
+    ruled = await screen(crew, base, head, lane)
+    found = {ruled.check.name: ruled.check}
     diff_shown = await _diff(crew, base, head, lane)
-    brief = brief_review(crew.workspace.target, diff_shown) + show_words(words_for(state, "security"))
+    brief = brief_review(crew.workspace.target, diff_shown, ruled.concerns) + show_words(words_for(state, "security"))
     try:
         done = await converse(
             REVIEW, render(REVIEW.prompt), brief, crew, lane, lambda answer: check_review(answer, frozenset(paths))
         )
     except (AgentFailed, ReplayMiss) as error:
         check = Check(name="security review", passed=False, detail=f"not done: {error}")
-        return Update(checks={check.name: check})
+        review = Review(role="security", summary="by rules alone", concerns=ruled.concerns, checks=(ruled.check, check))
+        return Update(checks={**found, check.name: check}, reviews={"security": review})
     check = security_check(done.answer)
     concerns = tuple(f"{item.severity}: {item.path}:{item.line} {item.claim}" for item in done.answer.exposures)
-    review = Review(role="security", summary=done.answer.summary, concerns=concerns, checks=(check,))
-    return Update(checks={check.name: check}, reviews={"security": review})
+    told = (*ruled.concerns, *concerns)
+    review = Review(role="security", summary=done.answer.summary, concerns=told, checks=(ruled.check, check))
+    return Update(checks={**found, check.name: check}, reviews={"security": review})
 
 
 async def _compare(crew: Crew, base: str, head: str) -> Compared:

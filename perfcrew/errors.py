@@ -5,6 +5,7 @@ PerfcrewError
 ├── InstrumentError       a measurement could not be taken; the run goes on without it and says so
 │   └── NothingToMeasure  what it is about is not there: nothing is missing, and no report needs a note
 ├── ToolError             shown to the model as text, which may try again
+│   └── Forbidden         it reached for what is out of bounds; the report names it
 ├── LLMError              a model service failed: `retryable`, `retry_after`
 │   ├── ContextOverflow   the conversation is longer than the model's window
 │   └── ServiceDown       retries are used up; the run stops resumable
@@ -33,6 +34,10 @@ class NothingToMeasure(InstrumentError):
 
 class ToolError(PerfcrewError):
     """A tool call that can't be carried out: the model reads the message and may correct itself."""
+
+
+class Forbidden(ToolError):
+    """A tool call that reached for what is out of bounds: refused like any other mistake, and named in the report."""
 
 
 class LLMError(PerfcrewError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from perfcrew.errors import ToolError
+from perfcrew.errors import Forbidden, ToolError
 from perfcrew.records.base import Record
 from tools.git import working_diff
 from tools.paths import is_secret, matches, resolve_inside
@@ -117,7 +117,7 @@ def _writable(workspace: Workspace, name: str) -> tuple[Path, Path]:
     relative = path.relative_to(root).as_posix()
     own = (workspace.config_path.name,) if workspace.config_path else ()
     if relative == "." or violations([relative], (*workspace.protected, *own)) or is_secret(relative):
-        raise ToolError(f"{relative}: protected; no change may touch it")
+        raise Forbidden(f"{relative}: protected; no change may touch it")
     return root, path
 
 

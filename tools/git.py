@@ -9,9 +9,10 @@ import shutil
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from perfcrew.errors import ToolError, UserError
+from perfcrew.errors import Forbidden, ToolError, UserError
 from perfcrew.records.base import Record
 from tools.git_command import git, split_paths, try_git
+from tools.git_staged import find_forbidden
 from tools.process import Finished
 from tools.workspace import Workspace
 
@@ -137,7 +138,7 @@ def _is_ours(worktree: Path) -> bool:
 
 def _check_ours(worktree: Path) -> None:
     if not _is_ours(worktree):
-        raise ToolError(f"{worktree.name}: its .git was changed; that is never allowed")
+        raise Forbidden(f"{worktree.name}: its .git was changed; that is never allowed")
 
 
 async def worktree_of(workspace: Workspace, commit: str) -> Path:
@@ -192,13 +193,13 @@ async def commit(worktree: Path, message: str, when: str) -> str:
     """Commit all that changed, by a fixed author at a given date (ISO 8601), and give the hash.
 
     Raises:
-        ToolError: nothing changed, or a folder with a repository of its own was added.
+        ToolError: nothing changed.
+        Forbidden: a folder with a repository of its own was added, or a symbolic link that leads outside.
     """
     if not await changed_paths(worktree):
         raise ToolError("nothing to commit: the worktree equals its commit")
-    staged = await git(["diff", "--cached", "--raw", "--ignore-submodules=none"], worktree)
-    if any(line.split()[1] == "160000" for line in staged.splitlines()):
-        raise ToolError("a folder with a git repository of its own was added; that is never allowed")
+    if forbidden := await find_forbidden(worktree):
+        raise Forbidden(f"{forbidden}; that is never allowed")
     await git(["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "-m", message], worktree, _identity(when))
     return (await git(["rev-parse", "HEAD"], worktree)).strip()
 

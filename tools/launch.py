@@ -34,6 +34,7 @@ class Place:
         database_url: that copy as a URL.
         port: where it shall listen.
         trace: folder for the injected tracer's files; None runs untraced.
+        masked: paths of the checkout that look empty, beside the description and what it hides.
         watch: what the tracer looks at: nothing for requests and statements, `loop` for how late event loops are,
             `allocations` for memory by call site, `count` for how often it is allocated, `profile` for CPU and heap
             of Node.
@@ -47,6 +48,7 @@ class Place:
     port: int | None = None
     trace: Path | None = None
     watch: str = ""
+    masked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,15 @@ async def run_at(
     timeout: float,
     network: Literal["none", "host"],
     extra: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
     cap: int = 200_000,
 ) -> Finished:
     """Run a command of the description to its end."""
     launch = prepare_launch(workspace, place, template, network=network, extra=extra)
     return await run(
-        launch.argv, cwd=launch.cwd, environment=launch.variables, timeout=timeout, sandbox=launch.sandbox, cap=cap
-    )
+        launch.argv, cwd=launch.cwd, environment=launch.variables, timeout=timeout, sandbox=launch.sandbox,
+        stdin=stdin, cap=cap,
+    )  # fmt: skip
 
 
 def placeholders(workspace: Workspace, place: Place) -> dict[str, str]:
@@ -191,7 +195,7 @@ def confine(
     if place.trace is not None:
         readable.append(INJECT)
     own = [workspace.config_path.name] if workspace.config_path else []
-    names = {"perfcrew.toml", *workspace.target.hidden, *own}
+    names = {"perfcrew.toml", *workspace.target.hidden, *own, *place.masked}
     return Sandbox(
         writable=tuple(path for path in (place.workdir, place.scratch, place.data, place.trace) if path is not None),
         readable=tuple(readable),

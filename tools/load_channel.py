@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from perfcrew.errors import InstrumentError
 from tools import process
+from tools.quota import Confinement
 
 _LINE_LIMIT = 2**30
 _CONNECT_S = 30.0
@@ -37,7 +38,7 @@ class Channel:
         cpus: frozenset[int] | None,
         folder: Path | None = None,
         cwd: Path | None = None,
-        sandbox: process.Confinement | None = None,
+        sandbox: Confinement | None = None,
         connect_s: float = _CONNECT_S,
         grace_s: float = 0.0,
     ) -> AsyncIterator[Self]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,11 +19,13 @@ from tools.workspace import Workspace
 COMMAND_TIMEOUT_S = 120.0
 
 _STOPWATCH = (
-    """bash -c 'a=$EPOCHREALTIME; "$@"; code=$?; b=$EPOCHREALTIME; times >&2; echo "$a $b" >&2; exit $code' bash """
+    """bash -c 'IFS= read -r key; a=$EPOCHREALTIME; "$@" </dev/null; code=$?; b=$EPOCHREALTIME; """
+    """echo "$key" >&2; times >&2; echo "$key $a $b" >&2; exit $code' bash """
 )
 """Put before a command: wall time in microseconds and CPU time in milliseconds, taken inside the sandbox, whose own
-start does not count and whose processes the kernel does not count as ours. Three lines: the shell's CPU time, that of
-the command with all that it waited for, each as user and system; then the wall clock before and after."""
+start does not count and whose processes the kernel does not count as ours. Four lines: a key that the shell alone was
+told, without which the command could print such lines as well; the shell's CPU time, that of the command with all that
+it waited for, each as user and system; then the key with the wall clock before and after."""
 
 _MINUTES = re.compile(r"(\d+)m([\d.,]+)s")
 
@@ -107,17 +110,20 @@ class CommandLoader:
 
     async def _run(self, arm: Furnished) -> tuple[float, str, float]:
         """Wall time in ms, what failed, CPU seconds."""
+        key = secrets.token_hex(16)
         done = await run_at(
             self.workspace, arm.place, _STOPWATCH + self.command,
-            timeout=COMMAND_TIMEOUT_S, network="host", extra={"url": arm.url},
+            timeout=COMMAND_TIMEOUT_S, network="host", extra={"url": arm.url}, stdin=f"{key}\n".encode(),
         )  # fmt: skip
         lines = done.err.splitlines()
-        if done.timed_out or len(lines) < 3:
+        own = lines.index(key) if key in lines else len(lines)
+        told = lines[own + 1 : own + 4]
+        if done.timed_out or len(told) < 3 or not told[2].startswith(f"{key} "):
             why = f"took over {COMMAND_TIMEOUT_S:g} s" if done.timed_out else f"can't be timed: {done.last_line[:200]}"
             return done.seconds * 1000, why, 0.0
-        before, after = (float(word.replace(",", ".")) for word in lines[-1].split())
-        cpu_s = sum(60 * int(minutes) + float(s.replace(",", ".")) for minutes, s in _MINUTES.findall(lines[-2]))
-        said = lines[-4] if len(lines) > 3 else (done.out.strip().splitlines() or ["no output"])[-1]
+        before, after = (float(word.replace(",", ".")) for word in told[2].split()[1:])
+        cpu_s = sum(60 * int(minutes) + float(s.replace(",", ".")) for minutes, s in _MINUTES.findall(told[1]))
+        said = lines[own - 1] if own else (done.out.strip().splitlines() or ["no output"])[-1]
         return (after - before) * 1000, "" if done.ok else f"exit {done.code}: {said[:200]}", cpu_s
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from perfcrew.errors import ToolError
+from perfcrew.errors import Forbidden, ToolError
 
 SECRETS = (
     "**/.env", "**/.env.*", "**/*.pem", "**/*.key", "**/*.p12", "**/*.pfx", "**/*.kdbx", "**/id_rsa*", "**/id_ed25519*",
@@ -51,7 +51,8 @@ def resolve_inside(root: Path, name: str) -> Path:
     """The place of a path relative to a checkout, none of whose parts is a symbolic link.
 
     Raises:
-        ToolError: it leads elsewhere, or into `.git`.
+        Forbidden: it leads elsewhere, or into `.git`.
+        ToolError: it is empty.
     """
     pure = PurePosixPath(name.strip())
     if not name.strip() or "\0" in name:
@@ -59,12 +60,12 @@ def resolve_inside(root: Path, name: str) -> Path:
     if pure.is_absolute() and pure.is_relative_to(root.as_posix()):
         pure = pure.relative_to(root.as_posix())
     if pure.is_absolute() or ".." in pure.parts:
-        raise ToolError(f"{name}: expected a path relative to the repository, without `..`")
+        raise Forbidden(f"{name}: expected a path relative to the repository, without `..`")
     if any(part.lower() == ".git" for part in pure.parts):
-        raise ToolError(f"{name}: .git is out of bounds")
+        raise Forbidden(f"{name}: .git is out of bounds")
     path = root
     for part in pure.parts:
         path = path / part
         if path.is_symlink():
-            raise ToolError(f"{path.relative_to(root)}: symbolic links are not followed")
+            raise Forbidden(f"{path.relative_to(root)}: symbolic links are not followed")
     return path

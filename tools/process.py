@@ -17,27 +17,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from perfcrew.errors import InstrumentError, UserError
 from tools.process_output import Capped
 from tools.process_tree import MARK, Tree, list_process, wait_for_end
+from tools.quota import Confinement, Watch
 
 DRAIN_S = 5.0
 """How long the output of a process that has ended may take to arrive."""
-
-
-class Confinement(Protocol):
-    """What `tools.sandbox.Sandbox` offers here."""
-
-    @property
-    def contained(self) -> bool:
-        """Whether the kernel ends every descendant with the first process."""
-        ...
-
-    def wrap(self, argv: Sequence[str], report: int | None = None) -> list[str]:
-        """The command line that runs `argv` inside, and where contained tells the first process to a descriptor."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -49,15 +37,21 @@ class Finished:
     err: str
     seconds: float
     timed_out: bool
+    exceeded: str = ""
+    """The limit for which it was killed; empty where it kept within them."""
+    detached: bool = False
+    """Whether a process of it was seen that had left its session, as a daemon does; it was ended with the others."""
 
     @property
     def ok(self) -> bool:
-        """Whether it ended in time with exit code 0."""
-        return self.code == 0 and not self.timed_out
+        """Whether it ended in time, within its limits and with exit code 0."""
+        return self.code == 0 and not self.timed_out and not self.exceeded
 
     @property
     def last_line(self) -> str:
-        """The last line that says anything, from the error output if there is one."""
+        """The limit that it exceeded, else the last line that says anything, from the error output if there is one."""
+        if self.exceeded:
+            return f"ended, because {self.exceeded}"
         lines = [line.strip() for text in (self.out, self.err) for line in text.splitlines() if line.strip()]
         return lines[-1] if lines else "no output"
 
@@ -173,6 +167,8 @@ async def run(
     assert child.stdout is not None and child.stderr is not None
     out, err = Capped(cap), Capped(cap)
     streams = asyncio.gather(out.read(child.stdout), err.read(child.stderr), _feed(child, stdin))
+    watch = Watch(tree, sandbox.quota, sandbox.writable) if sandbox is not None else None
+    watching = asyncio.create_task(watch.kill_when_exceeded()) if watch else None
     timed_out = False
     try:
         async with asyncio.timeout(timeout):
@@ -182,12 +178,15 @@ async def run(
     finally:
         # First the kill, which needs no await: a second cancellation can't prevent it.
         tree.kill()
+        if watching is not None:
+            watching.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(streams, DRAIN_S)
         await child.wait()
         await tree.gone()
     assert child.returncode is not None
-    return Finished(child.returncode, out.text(), err.text(), time.monotonic() - began, timed_out)
+    seen = (watch.exceeded, watch.detached) if watch else ()
+    return Finished(child.returncode, out.text(), err.text(), time.monotonic() - began, timed_out, *seen)
 
 
 async def _feed(child: asyncio.subprocess.Process, content: bytes | None) -> None:
@@ -211,6 +210,8 @@ class Process:
     _child: asyncio.subprocess.Process
     _tree: Tree
     _listed: Path | None
+    _watch: Watch | None = None
+    _watching: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -221,6 +222,11 @@ class Process:
     def code(self) -> int | None:
         """Exit code, None while it runs."""
         return self._child.returncode
+
+    @property
+    def exceeded(self) -> str:
+        """The limit for which it was killed; empty where it kept within them."""
+        return self._watch.exceeded if self._watch else ""
 
     def pids(self) -> list[int]:
         """Process ids, as seen from outside, of the program and its descendants, without the sandbox's own."""
@@ -239,6 +245,8 @@ class Process:
                     await asyncio.wait_for(wait_for_end(self.pid), grace_s)
         finally:
             self._tree.kill()
+            if self._watching is not None:
+                self._watching.cancel()
             await self._child.wait()
             await self._tree.gone()
             if self._listed is not None:
@@ -274,4 +282,16 @@ async def start(
     with log.open("ab") as output:
         child, tree = await _spawn(argv, cwd, environment, sandbox, subprocess.DEVNULL, output, pinned)
     listed = list_process(register, child.pid, tree.mark) if register is not None else None
-    return Process(child.pid, log, child, tree, listed)
+    if sandbox is None:
+        return Process(child.pid, log, child, tree, listed)
+    watch = Watch(tree, sandbox.quota, sandbox.writable)
+    watching = asyncio.create_task(watch.kill_when_exceeded())
+    watching.add_done_callback(lambda _: _tell(log, watch.exceeded))
+    return Process(child.pid, log, child, tree, listed, watch, watching)
+
+
+def _tell(log: Path, exceeded: str) -> None:
+    """Whoever reads the log shall see why it ends there."""
+    if exceeded:
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
+            file.write(f"\n[perfcrew ended it: {exceeded}]\n")

@@ -26,6 +26,7 @@ from tools.workspace import Workspace
 TRY_S = 30.0
 OLDEST_GIT, OLDEST_NODE = (2, 34), 18
 FREE_GB = 2.0
+SANDBOX = "bubblewrap"
 _VERSION = re.compile(r"\d+(?:\.\d+)+|\d+")
 
 
@@ -156,7 +157,7 @@ async def _try_bwrap(_: Workspace) -> str:
     if not await asyncio.to_thread(available):
         said = describe()
         raise _Missing(said if "install" in said else f"{said}; apt install bubblewrap")
-    return describe().partition(":")[0]
+    return describe()
 
 
 async def _try_spy(workspace: Workspace) -> str:
@@ -249,7 +250,7 @@ _INSTRUMENTS: tuple[tuple[str, str, bool, Try], ...] = (
     ("load", "load over HTTP", True, _importing("httptools", "install perfcrew again")),
     ("locust", "locustfiles of yours, load from other hosts", False, _importing("locust", "pip install locust")),
     ("py-spy", "CPU profiles of Python", False, _try_spy),
-    ("bubblewrap", "confining the target and what agents write", False, _try_bwrap),
+    (SANDBOX, "confining the target and what agents write", False, _try_bwrap),
     ("postgresql", "PostgreSQL targets, without a server of yours", False, _try_postgres),
     ("mariadb", "MySQL and MariaDB targets, without a server of yours", False, _try_mysql),
     ("compiler", "allocations a request", False, _try_counter),

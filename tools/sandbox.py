@@ -9,12 +9,13 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from tools.process import probe
+from tools.quota import LOOK_S, Quota
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/gnu/store")
 """Folders of programs: readable in every sandbox."""
@@ -25,13 +26,21 @@ ETC = (
     "services", "ssl", "timezone",
 )  # fmt: skip
 """What programs need of /etc. The rest of it holds secrets, such as /etc/shadow."""
+VISIBLE = (*SYSTEM, *(f"/etc/{name}" for name in ETC), "/proc", "/dev", "/sys")
+"""What every sandbox shows, if in part."""
 KERNEL = ("acpi", "asound", "bus", "fs", "irq", "mtrr", "pressure", "scsi", "sys", "sysrq-trigger")
 """What below /proc concerns the whole machine: read-only, also for root."""
 SCRATCH_BYTES = 2 << 30
 """Size of the private /tmp and of /dev/shm."""
 FILE_BYTES = 8 << 30
 """Largest file that a process may write."""
-PROCESSES = 4096
+PROCESSES = 1024
+"""Processes and threads of one sandbox at once."""
+DISK_BYTES = 8 << 30
+"""What one sandbox may write and keep; never over half of what is free."""
+LOOSE_PROCESSES = 4096
+"""Without bubblewrap the kernel counts everything that the user runs, browser and all."""
+_COUNTED = {True: "; for root the kernel itself counts no processes", False: ""}
 NOBODY = 65534
 """User inside when perfcrew runs as root: some servers refuse to be root, and every system knows this one."""
 
@@ -46,6 +55,7 @@ class Sandbox:
         network: `none` is loopback of its own, `host` the machine's network.
         masked: paths below the others that must look empty.
         confined: False where the user has switched the sandbox off: limits only.
+        quota: what its processes may use together.
     """
 
     writable: tuple[Path, ...]
@@ -53,6 +63,7 @@ class Sandbox:
     network: Literal["none", "host"] = "none"
     masked: tuple[Path, ...] = ()
     confined: bool = True
+    quota: Quota = field(default_factory=lambda: standard_quota())
 
     @property
     def contained(self) -> bool:
@@ -62,13 +73,14 @@ class Sandbox:
     def wrap(self, argv: Sequence[str], report: int | None = None) -> list[str]:
         """The command line that runs `argv` inside; the first process there is told to the descriptor `report`."""
         if not self.contained:
-            return [*_dies_with_us(), *_limits(), *argv]
+            return [*_dies_with_us(), *_limits(self.quota, LOOSE_PROCESSES), *argv]
         # Parents come before what lies below them; at equal paths the later, narrower rule holds.
         mounts = sorted(self._mounts(), key=lambda mount: len(Path(mount[-1]).parts))
         network = ("--unshare-net",) if self.network == "none" else ()
         options = [word for mount in mounts for word in mount]
         told = () if report is None else ("--info-fd", str(report))
-        return [*_namespaces(), *told, *network, *_system(), *options, "--remount-ro", "/", "--", *_limits(), *argv]
+        limits = _limits(self.quota, self.quota.tasks)
+        return [*_namespaces(), *told, *network, *_system(), *options, "--remount-ro", "/", "--", *limits, *argv]
 
     def _mounts(self) -> Iterator[tuple[str, ...]]:
         for path in self.readable:
@@ -90,25 +102,36 @@ def wrap(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
     return sandbox.wrap(argv)
 
 
+def standard_quota() -> Quota:
+    """What a sandbox may use of this machine: three quarters of its memory, `PROCESSES`, `DISK_BYTES`."""
+    return Quota(tasks=PROCESSES, memory_bytes=_memory() * 3 // 4, disk_bytes=DISK_BYTES)
+
+
 @cache
 def available() -> bool:
     """Whether bubblewrap works here, found out by running it once with all that we ask of it."""
     return sys.platform == "linux" and _bwrap() is not None and _failure() == ""
 
 
-def describe() -> str:
-    """One line: what protects here, and what it does not protect from."""
-    if available():
-        processes = "" if os.getuid() else " (not on processes: root has none)"
+def describe(*, confined: bool = True) -> str:
+    """One line: what protects here, and what it does not protect from.
+
+    Args:
+        confined: False where the user has switched the sandbox off.
+    """
+    limits = f"limits on memory, processes, disk and time (looked at every {LOOK_S:g} s{_COUNTED[os.getuid() == 0]})"
+    if confined and available():
         return (
             f"{probe([str(_bwrap()), '--version'])[1]}: files read-only except worktree and data, home hidden, private "
-            f"/tmp and process list, limits on memory and file size{processes}; model-written commands and tests have "
-            "no network but loopback, running arms do; total disk use is not limited"
+            f"/tmp and process list, {limits}; model-written commands and tests have no network but loopback. Not "
+            "protected: running applications, and tests where the database is a server, share the machine's network"
         )
-    reason = "bwrap is not installed (Debian: apt-get install bubblewrap)" if _bwrap() is None else _failure()
+    missing = "bwrap is not installed (Debian: apt-get install bubblewrap)" if _bwrap() is None else _failure()
+    reason = missing if confined else "it was switched off (PERFCREW_SANDBOX=off)"
     return (
-        f"NO SANDBOX: {reason}. Model-written code runs as you, with your files and network; only limits on memory, "
-        "processes and file size hold"
+        f"NO SANDBOX: {reason}. Model-written code runs as you: it can read your home folder, keys and other files, "
+        f"write wherever you can, and reach the network. Only these hold: {limits}, an environment without your "
+        "variables, and the end of all processes that it starts"
     )
 
 
@@ -168,16 +191,21 @@ def _is_system(path: Path) -> bool:
 
 
 @cache
-def _limits() -> tuple[str, ...]:
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@cache
+def _limits(quota: Quota, tasks: int) -> tuple[str, ...]:
+    """The kernel's part: what a single process may use, and where we are not root how many there may be."""
     program = next((name for name in ("/usr/bin/prlimit", "/bin/prlimit") if Path(name).exists()), None)
     if program is None:
         return ()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
     wanted = {
         # Address space is no measure of memory: V8 and the JVM reserve terabytes. Writable private memory is.
-        "data": (resource.RLIMIT_DATA, memory),
-        "fsize": (resource.RLIMIT_FSIZE, FILE_BYTES),
-        "nproc": (resource.RLIMIT_NPROC, PROCESSES),
+        "data": (resource.RLIMIT_DATA, quota.memory_bytes),
+        "fsize": (resource.RLIMIT_FSIZE, min(FILE_BYTES, quota.disk_bytes)),
+        "nproc": (resource.RLIMIT_NPROC, tasks),
         "core": (resource.RLIMIT_CORE, 0),
     }
     words = []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from perfcrew.errors import ToolError
+from perfcrew.errors import Forbidden, ToolError
 from perfcrew.records.base import Record
 from tools.git import grep, list_paths, worktree_of
 from tools.paths import is_secret, matches, resolve_inside
@@ -47,8 +47,14 @@ async def source_root(workspace: Workspace) -> Path:
 
 def is_shown(workspace: Workspace, path: str) -> bool:
     """Whether models may read a file: the description says which, and neither itself nor secrets are among them."""
-    own = {"perfcrew.toml", *workspace.target.hidden, *([workspace.config_path.name] if workspace.config_path else [])}
-    return matches(path, workspace.target.target.source) and not is_secret(path) and path not in own
+    shown = matches(path, workspace.target.target.source) and not is_secret(path)
+    return shown and path not in own_names(workspace)
+
+
+def own_names(workspace: Workspace) -> set[str]:
+    """Files of the checkout that hold what is held out: the description, and what it hides."""
+    config = workspace.config_path
+    return {"perfcrew.toml", *workspace.target.hidden, *([config.name] if config else [])}
 
 
 @tool(ListFiles)
@@ -114,12 +120,14 @@ def readable_path(workspace: Workspace, root: Path, name: str) -> Path:
     """The place of a file that models may read.
 
     Raises:
-        ToolError: there is no such file, or it must not be shown.
+        Forbidden: it is a secret, or held out.
+        ToolError: there is no such file, or it is none of the sources.
     """
     path = resolve_inside(root, name)
     relative = path.relative_to(root).as_posix()
     if not is_shown(workspace, relative):
-        raise ToolError(f"{relative}: not to be read")
+        kind = Forbidden if is_secret(relative) or relative in own_names(workspace) else ToolError
+        raise kind(f"{relative}: not to be read")
     if path.is_dir():
         raise ToolError(f"{relative} is a folder; list_files shows what is in it")
     if not path.is_file():

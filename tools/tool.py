@@ -24,6 +24,8 @@ class ToolOutput(Record):
     content: str
     evidence: tuple[Evidence, ...] = ()
     is_error: bool = False
+    refused: tuple[str, ...] = ()
+    """What it reached for that is out of bounds, a line each with the gate that refused: the report names them."""
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,28 @@ from typing import Any
 import click
 
 from perfcrew.settings import Settings, load_settings
-from tools.readiness import Readiness, try_all
+from tools.readiness import SANDBOX, Readiness, try_all
+from tools.sandbox import describe
 
 
 def examine(given: Mapping[str, Any]) -> int:
     """Print one line for each instrument; exit code 1 where a needed one is missing."""
     settings = load_settings()
-    found = [*asyncio.run(try_all(settings.home, dict(settings.programs))), *_find_models(settings)]
+    tried = asyncio.run(try_all(settings.home, dict(settings.programs)))
+    found = [*(_as_set(one, settings) for one in tried), *_find_models(settings)]
     if given["as_json"]:
         click.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
     else:
         for one in found:
             click.echo(_line(one))
     return 0 if all(one.ready for one in found if one.needed) else 1
+
+
+def _as_set(one: Readiness, settings: Settings) -> Readiness:
+    """A sandbox that works protects nothing where it is switched off."""
+    if one.name != SANDBOX or settings.sandbox == "auto":
+        return one
+    return one.model_copy(update={"ready": False, "detail": describe(confined=False)})
 
 
 def _line(one: Readiness) -> str:

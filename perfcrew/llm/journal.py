@@ -105,6 +105,12 @@ class Journal:
             if entry.kind == "reply":
                 yield entry.lane, Reply.model_validate(entry.value)
 
+    def effects(self) -> Iterator[tuple[str, Any]]:
+        """The result of every effect that this run has, as JSON gives it, with its lane."""
+        for entry in self._known.values():
+            if entry.kind == "effect":
+                yield entry.lane, entry.value
+
     def fact(self, key: str) -> Any:
         """A fact about the run, as `note` recorded it; None if it did not."""
         known = self._known.get(("run", "", key))

@@ -240,4 +240,7 @@ def test_without_bubblewrap_it_says_so_loudly(monkeypatch: pytest.MonkeyPatch) -
 @needs_bwrap
 def test_description_names_the_means_and_the_gaps() -> None:
     line = describe()
-    assert line.startswith("bubblewrap ") and "\n" not in line and "not limited" in line
+    assert line.startswith("bubblewrap ") and "\n" not in line and "Not protected: running applications" in line
+    off = describe(confined=False)
+    assert off.startswith("NO SANDBOX: it was switched off (PERFCREW_SANDBOX=off)")
+    assert "home folder, keys" in off and "reach the network" in off

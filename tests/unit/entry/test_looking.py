@@ -19,7 +19,7 @@ from perfcrew.records.evidence import Check
 from perfcrew.records.report import Report
 from perfcrew.records.work import Order
 from perfcrew.settings import Settings, load_settings
-from tools.readiness import Readiness
+from tools.readiness import SANDBOX, Readiness
 
 Said = pytest.CaptureFixture[str]
 
@@ -189,6 +189,22 @@ def test_doctor_tells_of_models_without_their_keys(home: Path, monkeypatch: pyte
     assert "✓ openai              key set" in said
     assert "– anthropic           no key: set ANTHROPIC_API_KEY" in said
     assert "sk-hidden" not in said
+
+
+async def found_sandbox(*_: Any) -> list[Readiness]:
+    return [Readiness(name=SANDBOX, ready=True, purpose="protection", detail="works")]
+
+
+def test_doctor_says_that_the_sandbox_is_switched_off(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    monkeypatch.setattr(doctor, "try_all", found_sandbox)
+    start(["doctor"])
+    assert "✓ bubblewrap          works" in capsys.readouterr().out
+    monkeypatch.setenv("PERFCREW_SANDBOX", "off")
+    start(["doctor"])
+    said = capsys.readouterr().out
+    assert "– bubblewrap          NO SANDBOX: it was switched off" in said and "reach the network" in said
 
 
 def test_doctor_as_json(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
