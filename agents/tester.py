@@ -8,7 +8,7 @@ from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.target import Target
 from perfcrew.records.work import Change
-from tools.behaviour import compare_request
+from tools.probing import compare_request
 from tools.source import list_files, read_file, search_code
 
 

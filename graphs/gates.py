@@ -84,7 +84,9 @@ async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
     workspace = crew.workspace
     async with quiet_lease(workspace):
         compared, counted = await asyncio.gather(
-            compare_behaviour(workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS, at_once=False),
+            compare_behaviour(
+                workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS, thorough=False
+            ),
             keep_counts(workspace, candidate.commit, candidate.workload, None, count_queries),
             return_exceptions=True,
         )

@@ -18,9 +18,10 @@ from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
 from perfcrew.verdict import guard_checks
 from prompts import render
-from tools.behaviour import compare_behaviour, probing, run_checks
+from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import FULL, Duel, floors_of, run_duel
 from tools.git import diff, revert_all, touched
+from tools.probing import probing
 from tools.target_tests import run_tests
 
 DIFF_SHOWN = 24_000
