@@ -22,7 +22,9 @@ from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import FULL, Duel, floors_of, run_duel
 from tools.git import diff, revert_all, touched
 from tools.probing import probing
-from tools.target_tests import run_tests
+from tools.rolling import check_rolling
+from tools.screening import screen_candidate
+from tools.steady_tests import judge_tests
 
 DIFF_SHOWN = 24_000
 """Characters of the branch's diff that a reviewer sees."""
@@ -79,9 +81,7 @@ async def test(state: RunState, crew: Crew) -> Update:
     lane = f"{state['round']}/validation/tester"
     workspace = replace(crew.workspace, candidate=state["head"])
     base, head = state["base"], state["head"]
-    tests = await crew.journal.effect(
-        lane, "tests", Evidence, lambda: run_tests(workspace, head, "candidate"), asked=head
-    )
+    tests = await crew.journal.effect(lane, "tests", Evidence, lambda: judge_tests(workspace, base, head), asked=head)
     compared = await crew.journal.effect(
         lane, "behaviour", Compared, lambda: _compare(crew, base, head), asked=[base, head]
     )
@@ -130,8 +130,10 @@ async def secure(state: RunState, crew: Crew) -> Update:
 
 async def _compare(crew: Crew, base: str, head: str) -> Compared:
     checks, evidence = await compare_behaviour(crew.workspace, base, head, held_out=True, most=REQUESTS)
+    screens = await screen_candidate(crew.workspace, base, head)
+    rolling = await check_rolling(crew.workspace, base, head)
     own = await run_checks(crew.workspace, base, head)
-    return Compared(checks=(*checks, *own), evidence=evidence)
+    return Compared(checks=(*screens, *checks, *rolling, *own), evidence=evidence)
 
 
 async def _reverts(crew: Crew, base: str, head: str) -> bool:
