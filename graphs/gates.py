@@ -1,4 +1,4 @@
-"""The gates of one candidate commit, cheap ones first: screens, tests, equal answers, the duel, the user's own checks."""
+"""The gates of one candidate commit, cheap ones first: screens, tests, answers, the duel, the user's own checks."""
 
 import asyncio
 import re

@@ -52,11 +52,12 @@ _FACTORS = re.compile(
     r"n_iter|epochs|samples|steps|depth|resolution|tolerance)\w*)\b[\"']?\s*[:=]\s*(\d[\d_]*)",
     re.IGNORECASE,
 )
-_COARSER = re.compile(r"\b(?:float32|float16|half|bfloat16|Math\.fround|single_precision|REAL\b|to_float)|\bfloat\(")
+_COARSER = re.compile(
+    r"\b(?:float32|float16|half|bfloat16|Math\.fround|single_precision|REAL\b|to_float)|\bfloat\(|\bround\(|:\.\d+f|(?<![/<*])/(?![/>*])"
+)
 _EXACT = re.compile(
     r"\b(?:Decimal|decimal|Fraction|numeric|NUMERIC|BigDecimal|BigInt|float64|double|longdouble|fsum)\b"
 )
-_ROUNDED = re.compile(r"\.quantize\(|\bround\(|\.toFixed\(|\bROUND_\w+")
 _DISTINCT = 4
 """Characters from which on a parameter's value is one that nobody writes by chance; numbers need one digit less."""
 _SEVERAL = 3
@@ -90,7 +91,7 @@ def screen_diff(text: str, target: Target, familiar: frozenset[str] = frozenset(
     Args:
         text: its unified diff.
         target: whose workloads it may not be keyed on.
-        familiar: values of its parameters that stand in the base's own sources, so that naming them says nothing.
+        familiar: values of its parameters that stand in the base's own sources, so that only comparing with them tells.
     """
     patch = read_patch(text)
     screens: tuple[tuple[str, Callable[[], Iterator[str]], bool], ...] = (
@@ -143,7 +144,7 @@ def _detections(patch: Patch) -> Iterator[str]:
 def _keys(patch: Patch, target: Target, familiar: frozenset[str]) -> Iterator[str]:
     """Added lines that compare with, or list, values of the workloads' parameters."""
     before = "\n".join(line.text for line in patch.removed)
-    groups = [(name, _unfamiliar(values, before, familiar)) for name, values in parameters(target)]
+    groups = [(name, _unsaid(values, before)) for name, values in parameters(target)]
     named: dict[str, set[Value]] = {}
     for line in patch.added:
         texts = {word for match in re.findall(r"\"([^\"]*)\"|'([^']*)'", line.text) for word in match if word}
@@ -151,21 +152,20 @@ def _keys(patch: Patch, target: Target, familiar: frozenset[str]) -> Iterator[st
         for name, values in groups:
             seen = {value for value in values if str(value) in (numbers if isinstance(value, int) else texts)}
             named.setdefault(name, set()).update(seen)
-            choosing = re.search(r"==|!=|\bin\b|\bcase\b|\bwhen\b|[{\[]|\bget\(", line.text)
+            comparing = re.search(r"==|!=|\bin\s*[({\[]|\bcase\b", line.text)
+            listing = re.search(r"\bin\b|\bwhen\b|[{\[]|\bget\(", line.text)
             distinct = [value for value in seen if len(str(value)) >= _DISTINCT - isinstance(value, int)]
-            if seen and choosing and (distinct or len(named[name]) >= _SEVERAL):
+            strange = [value for value in distinct if str(value) not in familiar]
+            if (comparing and distinct) or (
+                (comparing or listing) and seen and (strange or len(named[name]) >= _SEVERAL)
+            ):
                 told = ", ".join(repr(value) for value in sorted(seen, key=str))
                 yield f"{line}: names {told} of {name}"
 
 
-def _unfamiliar(values: Iterable[Value], before: str, familiar: frozenset[str]) -> list[Value]:
-    """Values that stand neither in the lines taken away nor, numbers apart, in the base's sources."""
-    return [
-        value
-        for value in values
-        if not re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", before)
-        and (isinstance(value, int) or value not in familiar)
-    ]
+def _unsaid(values: Iterable[Value], before: str) -> list[Value]:
+    """Values that don't stand in the lines taken away."""
+    return [value for value in values if not re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", before)]
 
 
 def parameters(target: Target) -> Iterator[tuple[str, tuple[Value, ...]]]:
@@ -204,15 +204,12 @@ def _coarser(patch: Patch) -> Iterator[str]:
             if old is not None and int(value.replace("_", "")) < old:
                 yield f"{line}: {name} was {old}"
     texts = [[line.text for line in lines] for lines in (patch.removed, patch.added)]
-    exact, coarse, rounded = (
-        [sum(bool(pattern.search(text)) for text in side) for side in texts] for pattern in (_EXACT, _COARSER, _ROUNDED)
+    exact, coarse = (
+        [sum(bool(pattern.search(text)) for text in side) for side in texts] for pattern in (_EXACT, _COARSER)
     )
-    if exact[1] < exact[0] and (coarse[1] > coarse[0] or rounded[1] < rounded[0] or "/ 100" in " ".join(texts[1])):
-        line = next(line for line in patch.removed if _EXACT.search(line.text))
-        yield f"{line}: exact arithmetic is taken away"
-    elif coarse[1] > coarse[0] and exact[0]:
+    if exact[1] < exact[0] and coarse[1]:
         line = next(line for line in patch.added if _COARSER.search(line.text))
-        yield f"{line}: less exact than before"
+        yield f"{line}: less exact than what it takes the place of"
 
 
 def _factors(line: Line) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from tools.openapi import find_description, lost_promises
 from tools.pair import Comparison, Pair
 from tools.requests import Asked, open_client, send
 from tools.scenarios import (
+    all_reads,
     around_writes,
     by_user,
     odd_requests,
@@ -23,13 +24,13 @@ from tools.scenarios import (
 )
 from tools.seen import Difference
 
-MAX_AT_ONCE = 12
+MAX_AT_ONCE = 16
 USERS_OF_LOAD = 3
 """Clients a version that keep it busy while it is compared."""
 START_UP, DESCRIBED = "start-up does no more work", "the API keeps what it describes"
 SETTLE_S = 0.25
 """How long a version is left alone after its first answer, so that what it goes on doing shows."""
-START_RATIO, START_S = 1.5, 0.25
+START_RATIO, START_S = 1.5, 0.1
 """A start that takes more CPU than this many times the base's and so many seconds more is work that was moved there."""
 
 
@@ -145,11 +146,17 @@ async def _compare_described(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
 
 
 async def _compare_many(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
-    if reading := reads_of(plan.target, plan.most):
-        step = max(1, len(reading) // MAX_AT_ONCE)
-        # In turn, so that different requests meet.
-        some = list(itertools.islice(itertools.cycle(reading[::step]), MAX_AT_ONCE))
-        yield await pair.compare_at_once("same answers, several at once", some, plan.volatile)
+    if reading := all_reads(plan.target, plan.most):
+        name = "same answers, several at once"
+        # In turn, so that different requests meet; then each endpoint by itself, where state is shared most.
+        bursts = [list(itertools.islice(itertools.cycle(reading[:: max(1, len(reading) // MAX_AT_ONCE)]), MAX_AT_ONCE))]
+        for endpoint in dict.fromkeys(item.endpoint for item in reading):
+            same = [item for item in reading if item.endpoint == endpoint]
+            bursts.append(list(itertools.islice(itertools.cycle(same), MAX_AT_ONCE)))
+        found = Comparison(name)
+        for burst in bursts:
+            found = _joined(found, await pair.compare_at_once(name, burst, plan.volatile))
+        yield found
 
 
 async def _compare_loaded(plan: Hunt, pair: Pair, arms: tuple[Running, Running], reads: Sequence[Asked]) -> Comparison:

@@ -11,6 +11,7 @@ import httpx
 
 from perfcrew.records.evidence import Check
 from tools.answers import ANOTHER_ORDER, Difference, Seen, compare_answers
+from tools.burst import send_at_once
 from tools.requests import Asked, decode, send
 
 AT_ONCE = 8
@@ -148,19 +149,21 @@ class Pair:
         """Ask reading requests several at a time; what they should give is what the base gave one by one."""
         self.forget_cookies()
         found = Comparison(name)
-        expected = [(await self.ask(item))[0] for item in asked]
+        alone = {(item.name, *sorted(item.headers.items())): item for item in asked}
+        known = {key: (await self.ask(item))[0] for key, item in alone.items()}
+        expected = [known[item.name, *sorted(item.headers.items())] for item in asked]
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def ask(item: Asked) -> tuple[Seen, Seen]:
             async with gate:
                 return await self.ask(item)
 
-        for item, alone, (base, candidate) in zip(
+        for item, before, (base, candidate) in zip(
             asked, expected, await asyncio.gather(*(ask(item) for item in asked)), strict=True
         ):
             found.requests += 1
-            places = {difference.where for difference in compare_answers(alone, base, volatile=volatile)}
-            for difference in self._differences(alone, candidate, volatile):
+            places = {difference.where for difference in compare_answers(before, base, volatile=volatile)}
+            for difference in self._differences(before, candidate, volatile):
                 (found.unstable if difference.where in places else found.differences).append((item, difference))
         return found
 
@@ -169,11 +172,11 @@ class Pair:
 
         Which of them comes first is chance, so what counts is how many were taken and how many refused.
         """
-        self.forget_cookies()
         told: list[list[str]] = []
         for client in self._clients:
-            seen = await asyncio.gather(*(_ask(client, asked) for asked in writes))
-            told.append(sorted(f"{asked.name}: {each.status}" for asked, each in zip(writes, seen, strict=True)))
+            place = client.base_url
+            seen = await send_at_once(place.host, place.port or 80, writes)
+            told.append(sorted(f"{asked.name}: {status}" for asked, status in zip(writes, seen, strict=True)))
         return told[0], told[1]
 
     def _differences(

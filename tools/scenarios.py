@@ -17,7 +17,7 @@ MAX_SEQUENCES = 6
 """Parameter combinations for which a probe's sequence is run."""
 MAX_WRITES = 6
 MAX_USERS = 3
-AT_ONCE = 6
+AT_ONCE = 8
 """How often a write is sent at the same time."""
 READING = ("GET", "HEAD")
 _IDENTITY = ("authorization", "cookie", "token", "user", "session", "account", "tenant", "api-key", "accept-language")
@@ -44,10 +44,15 @@ def probe_sequences(probe: Probe) -> list[list[Asked]]:
 
 def reads_of(target: Target, most: int) -> list[Asked]:
     """Requests that only read, of all workloads and of the probes that the coder may see."""
+    return _spread(all_reads(target, most), most)
+
+
+def all_reads(target: Target, most: int) -> list[Asked]:
+    """The same, as many as there are: at most so many of each workload."""
     found = [item for workload in _http(target) for item in workload_requests(workload, most, held_out=False)]
     found += [item for probe in _open(target) for item in probe_sequences(probe)[0]]
     reads = {(item.path, *sorted(item.headers.items())): item for item in found if item.method in READING}
-    return _spread(list(reads.values()), most)
+    return list(reads.values())
 
 
 def writes_of(target: Target) -> list[Asked]:
@@ -143,11 +148,27 @@ def _odd_bodies(body: bytes) -> Iterator[bytes]:
 
 
 def racing_writes(target: Target) -> list[list[Asked]]:
-    """Bursts of the same write, by all the users that it is described for."""
+    """Bursts of the same write, by all the users that it is described for, and once more with words of their own.
+
+    A write that was made before may be known by such a word, as its key, and would do nothing any more.
+    """
     bursts: dict[str, list[Asked]] = {}
     for write in writes_of(target):
         bursts.setdefault(f"{write.method} {write.endpoint} {_shape(write.body)}", []).append(write)
+        if (other := _reworded(write.body)) != write.body:
+            bursts.setdefault(f"{write.endpoint} reworded", []).append(replace(write, body=other))
     return [list(itertools.islice(itertools.cycle(same), AT_ONCE)) for same in bursts.values()]
+
+
+def _reworded(body: bytes) -> bytes:
+    """A JSON body whose texts are others."""
+    try:
+        value = json.loads(body or b"null")
+    except ValueError:
+        return body
+    if not isinstance(value, dict) or not any(isinstance(each, str) for each in value.values()):
+        return body
+    return json.dumps({name: f"{each}~" if isinstance(each, str) else each for name, each in value.items()}).encode()
 
 
 def _shape(body: bytes) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from till import calendar, money, products, store
 
-TERMINAL_S = 0.003
+TERMINAL_S = 0.015
 """The card terminal wants to be left alone for so long."""
 
 
