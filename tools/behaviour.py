@@ -1,7 +1,7 @@
 """Does the candidate answer as the base does? Both run on equal data and are asked the same in the same order."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -50,10 +50,15 @@ async def compare_behaviour(
     """
     checks: list[Check] = []
     comparisons: list[Comparison] = []
+
+    def fresh(beside_candidate: bool) -> AbstractAsyncContextManager[tuple[tuple[Arm, Arm], Pair]]:
+        other = (candidate, worktree) if beside_candidate else (base, None)
+        return both_arms(workspace, base, *other)
+
     plan = Hunt(workspace.target, held_out=held_out, most=most, thorough=thorough)
     try:
         async with quiet_lease(workspace), both_arms(workspace, base, candidate, worktree) as (arms, pair):
-            async for found in hunt(plan, pair, arms, lambda: both_arms(workspace, base, base)):
+            async for found in hunt(plan, pair, arms, fresh):
                 (comparisons if isinstance(found, Comparison) else checks).append(found)  # type: ignore[arg-type]
     except CandidateDown as error:
         checks = [Check(name="the candidate starts", passed=False, detail=str(error))]

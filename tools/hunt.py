@@ -45,7 +45,8 @@ class Running(Protocol):
 
 
 Found = Comparison | Check
-Twin = Callable[[], AbstractAsyncContextManager[tuple[object, Pair]]]
+Fresh = Callable[[bool], AbstractAsyncContextManager[tuple[object, Pair]]]
+"""Starts the base afresh, with the candidate beside it or with the base once more."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ class Hunt:
         return {key for probe in self.target.probe for key in probe.volatile}
 
 
-async def hunt(plan: Hunt, pair: Pair, arms: tuple[Running, Running], twin: Twin) -> AsyncIterator[Found]:
+async def hunt(plan: Hunt, pair: Pair, arms: tuple[Running, Running], fresh: Fresh) -> AsyncIterator[Found]:
     """Make all comparisons, cheap and plain ones first; unless thorough, the first difference ends the hunt.
 
     Args:
         plan: what is compared.
         pair: clients of base and candidate, which were just started.
         arms: both versions.
-        twin: starts the base twice, for telling its own races from the candidate's.
+        fresh: starts them again on fresh data, for races, which other writes would have decided before.
     """
     yield (started := await _compare_start(arms))
     if not started.passed and not plan.thorough:
@@ -86,7 +87,7 @@ async def hunt(plan: Hunt, pair: Pair, arms: tuple[Running, Running], twin: Twin
     if plan.thorough and (reads := reads_of(plan.target, plan.most)):
         yield await _compare_loaded(plan, pair, arms, reads)
     if bursts := racing_writes(plan.target):
-        yield await _compare_races(plan, pair, bursts, twin)
+        yield await _compare_races(plan, bursts, fresh)
 
 
 def _passed(found: Found) -> bool:
@@ -179,12 +180,13 @@ async def _compare_loaded(plan: Hunt, pair: Pair, arms: tuple[Running, Running],
     return replace(found, held_out=any(probe.held_out for probe in plan.target.probe))
 
 
-async def _compare_races(plan: Hunt, pair: Pair, bursts: Sequence[Sequence[Asked]], twin: Twin) -> Comparison:
+async def _compare_races(plan: Hunt, bursts: Sequence[Sequence[Asked]], fresh: Fresh) -> Comparison:
     """Bursts of writes, and what is read afterwards. Where the base differs from itself, nothing can be said."""
-    found = await _race(plan, pair, bursts)
+    async with fresh(True) as (_, pair):
+        found = await _race(plan, pair, bursts)
     if not found.differences:
         return found
-    async with twin() as (_, same):
+    async with fresh(False) as (_, same):
         itself = await _race(plan, same, bursts)
     racy = {(asked.name, difference.where) for asked, difference in itself.differences}
     here = [(asked, difference) for asked, difference in found.differences if (asked.name, difference.where) in racy]
