@@ -8,7 +8,7 @@ from agents.agent import AgentFailed, converse
 from agents.crew import Crew
 from agents.performance import VALIDATION, brief_validation
 from agents.security import REVIEW, brief_review, check_review, security_check
-from agents.tester import REGRESSION, brief_regression, probe_check
+from agents.tester import REGRESSION, brief_regression, check_objections, review_checks
 from graphs.baseline import measure
 from graphs.page_comparing import validate_pages
 from graphs.state import RunState, Update
@@ -21,6 +21,7 @@ from prompts import render
 from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import FULL, Duel, floors_of, run_duel
 from tools.git import diff, revert_all, touched
+from tools.new_tests import commit_tests, passed_tests
 from tools.probing import probing
 from tools.rolling import check_rolling
 from tools.screening import screen_candidate
@@ -95,13 +96,22 @@ async def test(state: RunState, crew: Crew) -> Update:
         workspace.target, state["changes"], await _diff(crew, base, head, lane), (tests, compared.evidence)
     )
     found = {item.id: item for item in (tests, compared.evidence)}
+    changed = frozenset(path for change in state["changes"] if change.kept for path in change.touched)
     notes: list[str] = []
     reviews: dict[str, Review] = {}
     try:
         async with probing():
-            done = await converse(REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane)
-        checks.append(probe_check(done.evidence))
+            done = await converse(
+                REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane,
+                lambda answer: check_objections(answer, changed),
+            )  # fmt: skip
+        checks += review_checks(done.answer, done.evidence)
         found.update({item.id: item for item in done.evidence})
+        if new := passed_tests(workspace, done.evidence):
+            own = await crew.journal.effect(
+                lane, "new tests", Evidence, lambda: commit_tests(workspace, head, new), asked=head
+            )
+            found[own.id] = own
         answered = {"summary": done.answer.summary, "concerns": done.answer.concerns, "checks": tuple(checks)}
         reviews["tester"] = Review(role="tester", **answered)
     except (AgentFailed, ReplayMiss) as error:

@@ -153,7 +153,7 @@ def _keys(patch: Patch, target: Target, familiar: frozenset[str]) -> Iterator[st
             seen = {value for value in values if str(value) in (numbers if isinstance(value, int) else texts)}
             named.setdefault(name, set()).update(seen)
             comparing = re.search(r"==|!=|\bin\s*[({\[]|\bcase\b", line.text)
-            listing = re.search(r"\bin\b|\bwhen\b|[{\[]|\bget\(", line.text)
+            listing = re.search(r"\bin\b|\bwhen\b|[{\[]|\bget\(|[\"'\d]\s*[:,]", line.text)
             distinct = [value for value in seen if len(str(value)) >= _DISTINCT - isinstance(value, int)]
             strange = [value for value in distinct if str(value) not in familiar]
             if (comparing and distinct) or (
