@@ -2,14 +2,25 @@
 
 from collections.abc import Iterable
 
+from pydantic import Field
+
 from agents.agent import Agent
 from agents.briefs import show_changes, show_evidence, show_target
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.target import Target
 from perfcrew.records.work import Change
-from tools.behaviour import compare_request
+from tools.new_tests import add_test
+from tools.probing import compare_request
 from tools.source import list_files, read_file, search_code
+
+
+class Objection(Record):
+    """A place where the change wins the measurement without making anything faster, or breaks what no test shows."""
+
+    path: str
+    line: int = Field(ge=1)
+    claim: str
 
 
 class TesterAnswer(Record):
@@ -17,12 +28,13 @@ class TesterAnswer(Record):
 
     summary: str
     concerns: tuple[str, ...] = ()
+    objections: tuple[Objection, ...] = ()
 
 
 REGRESSION = Agent(
     role="tester",
     prompt="tester",
-    tools=(list_files, read_file, search_code, compare_request),
+    tools=(list_files, read_file, search_code, compare_request, add_test),
     answer=TesterAnswer,
     turns=16,
 )
@@ -32,6 +44,25 @@ def brief_regression(target: Target, changes: Iterable[Change], diff: str, evide
     """What the role sees in phase 4."""
     parts = (show_target(target), "# Changes", show_changes(changes), "# Diff of the branch", diff)
     return "\n\n".join((*parts, "# Checked so far", show_evidence(evidence)))
+
+
+def check_objections(answer: TesterAnswer, touched: frozenset[str]) -> list[str]:
+    """An objection must be in a file that the branch touches."""
+    return [f"{item.path} is not touched by the branch" for item in answer.objections if item.path not in touched]
+
+
+def review_checks(answer: TesterAnswer, evidence: Iterable[Evidence]) -> tuple[Check, ...]:
+    """What the conversation gave: probes, new tests, and objections, which can only reject."""
+    found = tuple(evidence)
+    tests = [item for item in found if item.kind == "new_test"]
+    failed = [item.title for item in tests if item.facts.get("equal") == 0]
+    told = "; ".join(failed) or f"{len(tests)} new files of tests pass on base and candidate"
+    objections = "; ".join(f"{item.path}:{item.line} {item.claim}" for item in answer.objections)
+    return (
+        probe_check(found),
+        *([Check(name="tester's new tests", passed=not failed, detail=told)] if tests else []),
+        Check(name="tester's review", passed=not objections, detail=objections or "no objection"),
+    )
 
 
 def probe_check(evidence: Iterable[Evidence]) -> Check:

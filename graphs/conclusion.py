@@ -147,16 +147,35 @@ def deliver(context: Context = given) -> Node:
         settled = settle(state)
         offered = settled["verdict"] is not None and settled["verdict"].accepted and settled["head"] != state["base"]
 
-        async def publish_branch() -> bool:
-            await publish(crew.workspace.clone, settled["head"], run.repo, branch)
-            return True
-
         if offered:
-            await crew.journal.effect("report", f"publish {settled['head']}", bool, publish_branch, reapply=True)
+            head = settled["head"]
+            await crew.journal.effect(
+                "report", f"publish {head}", bool, lambda: _publish(crew, run, head, branch), reapply=True
+            )
+            if tests := _new_tests(settled):
+                await crew.journal.effect(
+                    "report",
+                    f"publish {tests}",
+                    bool,
+                    lambda: _publish(crew, run, tests, f"{branch}-tests"),
+                    reapply=True,
+                )
         note_prices(crew.journal, crew.budget.usage(), crew.catalogue)
         return Update(report=conclude(settled, crew, run.clock(), branch if offered else None))
 
     return report
+
+
+def _new_tests(state: RunState) -> str:
+    """The commit with the tester's new tests, on top of the branch that is offered."""
+    evidence = state["evidence"].get("new_tests@candidate")
+    on_top = evidence is not None and evidence.facts.get("head") == state["head"]
+    return str(evidence.facts.get("commit") or "") if evidence and on_top else ""
+
+
+async def _publish(crew: Crew, run: Run, commit: str, branch: str) -> bool:
+    await publish(crew.workspace.clone, commit, run.repo, branch)
+    return True
 
 
 def _comparison(duel: Duel | None) -> Comparison | None:

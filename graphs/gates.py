@@ -1,23 +1,30 @@
-"""The gates of one candidate commit, cheap ones first: tests, equal answers, the duel, the user's own checks."""
+"""The gates of one candidate commit, cheap ones first: screens, tests, answers, the duel, the user's own checks."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from agents.crew import Crew
-from perfcrew.errors import InstrumentError
+from perfcrew.errors import InstrumentError, ReplayMiss
 from perfcrew.records.evidence import Check, Evidence, Verdict
 from perfcrew.records.target import Workload
 from perfcrew.verdict import decide
 from tools.behaviour import compare_behaviour, run_checks
 from tools.counts import keep_counts
 from tools.duel import QUICK, Duel, floors_of, run_duel
+from tools.git import touched
 from tools.lease import quiet_lease
 from tools.page_duel import duel_pages
 from tools.queries import count_queries
-from tools.target_tests import run_tests
+from tools.rolling import check_rolling
+from tools.screening import screen_candidate
+from tools.steady_tests import judge_tests
+from tools.workspace import Workspace
 
+_SCHEMA = re.compile(r"migrat|schema|models?\b|\.sql$|prisma|alembic", re.IGNORECASE)
+"""Paths of what commonly defines a schema."""
 REQUESTS = 8
 """Requests of each workload whose answers are compared for one step; the composed branch is asked more."""
 
@@ -40,8 +47,12 @@ class Candidate:
 async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, lane: str) -> Verdict:
     """Whether a candidate is accepted, and why."""
     workspace, commit = crew.workspace, candidate.commit
+    screens = await _screen(crew, candidate, lane)
+    for check in screens:
+        if not check.passed:
+            return refuse(check)
     tests = await crew.journal.effect(
-        lane, "tests", Evidence, lambda: run_tests(workspace, commit, "candidate"), asked=commit
+        lane, "tests", Evidence, lambda: judge_tests(workspace, candidate.base, commit), asked=commit
     )
     if tests.facts.get("passed_all") == 0:
         return refuse(Check(name="existing tests", passed=False, detail=tests.digest[:1500]))
@@ -57,7 +68,7 @@ async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, 
         )
     except InstrumentError as error:
         return refuse(Check(name="duel", passed=False, detail=str(error)))
-    passed = (Check(name="existing tests", passed=True, detail=tests.title), *checks)
+    passed = (*screens, Check(name="existing tests", passed=True, detail=tests.title), *checks)
     verdict = decide(duel.effects, passed, aim=candidate.aim, samples=duel.samples)
     if not verdict.accepted or not workspace.target.check:
         return verdict
@@ -79,12 +90,26 @@ def refuse(check: Check) -> Verdict:
     return Verdict(outcome="regressed", reason=reason, accepted=False, checks=(check,))
 
 
+async def _screen(crew: Crew, candidate: Candidate, lane: str) -> tuple[Check, ...]:
+    workspace = crew.workspace
+    try:
+        return await crew.journal.effect(
+            lane, "screens", TypeAdapter(tuple[Check, ...]),
+            lambda: screen_candidate(workspace, candidate.base, candidate.commit), asked=candidate.commit,
+        )  # fmt: skip
+    except ReplayMiss:
+        # A frozen recording from before there were screens.
+        return ()
+
+
 async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
     """Equal answers; beside it, as neither is timed, the counts that the duel will ask for."""
     workspace = crew.workspace
     async with quiet_lease(workspace):
         compared, counted = await asyncio.gather(
-            compare_behaviour(workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS, at_once=False),
+            compare_behaviour(
+                workspace, candidate.base, candidate.commit, held_out=True, most=REQUESTS, thorough=False
+            ),
             keep_counts(workspace, candidate.commit, candidate.workload, None, count_queries),
             return_exceptions=True,
         )
@@ -93,7 +118,16 @@ async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:
         raise counted
     if isinstance(compared, BaseException):
         raise compared
-    return compared[0]
+    checks = compared[0]
+    if all(check.passed for check in checks) and await _changes_data(workspace, candidate):
+        checks += await check_rolling(workspace, candidate.base, candidate.commit)
+    return checks
+
+
+async def _changes_data(workspace: Workspace, candidate: Candidate) -> bool:
+    """Whether a change may alter the schema: the composed branch is checked whatever it touches."""
+    paths = [item.path for item in await touched(workspace.clone, candidate.base, candidate.commit)]
+    return any(_SCHEMA.search(path) for path in paths)
 
 
 async def _duel(crew: Crew, candidate: Candidate, noise: Duel | None) -> Duel:

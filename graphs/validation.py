@@ -9,7 +9,7 @@ from agents.briefs import show_words
 from agents.crew import Crew
 from agents.performance import VALIDATION, brief_validation
 from agents.security import REVIEW, brief_review, check_review, security_check
-from agents.tester import REGRESSION, brief_regression, probe_check
+from agents.tester import REGRESSION, brief_regression, check_objections, review_checks
 from graphs.baseline import measure
 from graphs.page_comparing import validate_pages
 from graphs.screening import screen
@@ -20,10 +20,14 @@ from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
 from perfcrew.verdict import guard_checks
 from prompts import render
-from tools.behaviour import compare_behaviour, probing, run_checks
+from tools.behaviour import compare_behaviour, run_checks
 from tools.duel import FULL, Duel, floors_of, run_duel
 from tools.git import diff, revert_all, touched
-from tools.target_tests import run_tests
+from tools.new_tests import commit_tests, passed_tests
+from tools.probing import probing
+from tools.rolling import check_rolling
+from tools.screening import screen_candidate
+from tools.steady_tests import judge_tests
 
 DIFF_SHOWN = 24_000
 """Characters of the branch's diff that a reviewer sees."""
@@ -80,9 +84,7 @@ async def test(state: RunState, crew: Crew) -> Update:
     lane = f"{state['round']}/validation/tester"
     workspace = replace(crew.workspace, candidate=state["head"])
     base, head = state["base"], state["head"]
-    tests = await crew.journal.effect(
-        lane, "tests", Evidence, lambda: run_tests(workspace, head, "candidate"), asked=head
-    )
+    tests = await crew.journal.effect(lane, "tests", Evidence, lambda: judge_tests(workspace, base, head), asked=head)
     compared = await crew.journal.effect(
         lane, "behaviour", Compared, lambda: _compare(crew, base, head), asked=[base, head]
     )
@@ -96,13 +98,22 @@ async def test(state: RunState, crew: Crew) -> Update:
         workspace.target, state["changes"], await _diff(crew, base, head, lane), (tests, compared.evidence)
     ) + show_words(words_for(state, "tester"))
     found = {item.id: item for item in (tests, compared.evidence)}
+    changed = frozenset(path for change in state["changes"] if change.kept for path in change.touched)
     notes: list[str] = []
     reviews: dict[str, Review] = {}
     try:
         async with probing():
-            done = await converse(REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane)
-        checks.append(probe_check(done.evidence))
+            done = await converse(
+                REGRESSION, render(REGRESSION.prompt), brief, crew.within(workspace), lane,
+                lambda answer: check_objections(answer, changed),
+            )  # fmt: skip
+        checks += review_checks(done.answer, done.evidence)
         found.update({item.id: item for item in done.evidence})
+        if new := passed_tests(workspace, done.evidence):
+            own = await crew.journal.effect(
+                lane, "new tests", Evidence, lambda: commit_tests(workspace, head, new), asked=head
+            )
+            found[own.id] = own
         answered = {"summary": done.answer.summary, "concerns": done.answer.concerns, "checks": tuple(checks)}
         reviews["tester"] = Review(role="tester", **answered)
     except (AgentFailed, ReplayMiss) as error:
@@ -136,8 +147,10 @@ async def secure(state: RunState, crew: Crew) -> Update:
 
 async def _compare(crew: Crew, base: str, head: str) -> Compared:
     checks, evidence = await compare_behaviour(crew.workspace, base, head, held_out=True, most=REQUESTS)
+    screens = await screen_candidate(crew.workspace, base, head)
+    rolling = await check_rolling(crew.workspace, base, head)
     own = await run_checks(crew.workspace, base, head)
-    return Compared(checks=(*checks, *own), evidence=evidence)
+    return Compared(checks=(*screens, *checks, *rolling, *own), evidence=evidence)
 
 
 async def _reverts(crew: Crew, base: str, head: str) -> bool:

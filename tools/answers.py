@@ -1,50 +1,34 @@
 """Two answers to one request: equal, or exactly where not. Pure functions.
 
 JSON is compared by structure: object keys in any order, arrays in theirs, numbers exactly and with their kind (1 is not
-1.0), volatile keys left out. Everything else is compared byte for byte. Of the headers those
-count that a client acts on.
+1.0), volatile keys left out. HTML is compared as a browser reads it. Everything else is compared byte for byte. Headers
+are `tools.answer_headers`'s work.
 """
 
 import itertools
 import json
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-ABSENT = "(absent)"
+from tools.answer_headers import compare_headers
+from tools.markup import compare_pages
+from tools.seen import ABSENT, Difference, Seen, media_type, neutral
+
+__all__ = ["ANOTHER_ORDER", "Difference", "Seen", "compare_answers"]
+
+ANOTHER_ORDER = "the same items in another order"
 MAX_SHOWN = 80
-HEADERS = ("location", "www-authenticate", "content-disposition", "allow")
-"""Compared as they are; the arm's own address is taken out first."""
-_STATIC = ("text/css", "text/javascript", "application/javascript", "image/", "font/", "video/", "audio/")
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a client sees of an answer: the body without its content encoding."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One place where two answers differ."""
-
-    where: str
-    """`status`, `header NAME`, `body`, or a JSON pointer such as `/items/3/total`."""
-    base: str
-    candidate: str
-
-    def __str__(self) -> str:
-        return f"{self.where or '(whole body)'}: {self.base} became {self.candidate}"
 
 
 def compare_answers(
-    base: Seen, candidate: Seen, *, volatile: Collection[str] = (), own: tuple[str, str] = ("", "")
+    base: Seen,
+    candidate: Seen,
+    *,
+    volatile: Collection[str] = (),
+    own: tuple[str, str] = ("", ""),
+    unordered: Collection[str] = (),
 ) -> list[Difference]:
     """All differences that a client could notice.
 
@@ -53,82 +37,54 @@ def compare_answers(
         candidate: the candidate's answer.
         volatile: JSON keys whose values may differ, at any depth.
         own: addresses (`127.0.0.1:8001`) of base and candidate, which may stand in headers and bodies.
+        unordered: JSON pointers of arrays that the base gives in another order from call to call.
     """
-    found = list(_compare_heads(base, candidate, own))
-    left, right = _neutral(base.body, own[0]), _neutral(candidate.body, own[1])
+    found = [] if base.status == candidate.status else [Difference("status", str(base.status), str(candidate.status))]
+    found += compare_headers(base, candidate, own)
+    left, right = neutral(base.body, own[0]), neutral(candidate.body, own[1])
     if left == right:
         return found
-    if "json" in _media(base) and "json" in _media(candidate):
+    if "json" in media_type(base) and "json" in media_type(candidate):
         try:
             pair = _parse(left), _parse(right)
         except ValueError:
             return [*found, *_compare_text(left, right)]
-        return [*found, *_compare_json(*pair, "", frozenset(volatile))]
+        return [*found, *_compare_json(*pair, "", _Rules(frozenset(volatile), frozenset(unordered)))]
+    if "html" in media_type(base) and "html" in media_type(candidate):
+        pages = compare_pages(left, right, volatile)
+        return [
+            *found,
+            *(Difference(where, *(_shown(text) if text else ABSENT for text in pair)) for where, *pair in pages),
+        ]
     return [*found, *_compare_text(left, right)]
 
 
-def _compare_heads(base: Seen, candidate: Seen, own: tuple[str, str]) -> Iterator[Difference]:
-    if base.status != candidate.status:
-        yield Difference("status", str(base.status), str(candidate.status))
-    if _content_type(base) != _content_type(candidate):
-        yield Difference("header content-type", _content_type(base) or ABSENT, _content_type(candidate) or ABSENT)
-    for name in HEADERS:
-        pair = [
-            _neutral(seen.headers.get(name, ABSENT).encode(), address).decode()
-            for seen, address in zip((base, candidate), own, strict=True)
-        ]
-        if pair[0] != pair[1]:
-            yield Difference(f"header {name}", pair[0], pair[1])
-    before, after = freshness(base), freshness(candidate)
-    if after > before and not _media(base).startswith(_STATIC):
-        # A browser or proxy that may keep an answer shows old data, however right the server is.
-        yield Difference("header cache-control", f"may be kept {before} s", f"may be kept {after} s")
-
-
-def freshness(seen: Seen) -> int:
-    """Seconds for which a client or proxy may use the answer without asking again."""
-    directives = [part.strip().lower() for part in seen.headers.get("cache-control", "").split(",")]
-    if "no-store" in directives or "no-cache" in directives:
-        return 0
-    ages = [int(match[1]) for part in directives if (match := re.fullmatch(r"(?:s-maxage|max-age)=\"?(\d+)\"?", part))]
-    return max(ages, default=0)
-
-
-def _media(seen: Seen) -> str:
-    return seen.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _content_type(seen: Seen) -> str:
-    media, _, rest = seen.headers.get("content-type", "").partition(";")
-    media, rest = media.strip().lower(), rest.replace('"', "").strip().lower()
-    # JSON is UTF-8 whether its type says so or not (RFC 8259).
-    return media if "json" in media or not rest else f"{media}; {rest}"
-
-
-def _neutral(content: bytes, address: str) -> bytes:
-    return content.replace(address.encode(), b"ARM") if address else content
+@dataclass(frozen=True)
+class _Rules:
+    volatile: frozenset[str]
+    unordered: frozenset[str]
 
 
 def _parse(content: bytes) -> Any:
     return json.loads(content, parse_float=Decimal, parse_constant=str)
 
 
-def _compare_json(base: Any, candidate: Any, pointer: str, volatile: frozenset[str]) -> Iterator[Difference]:
+def _compare_json(base: Any, candidate: Any, pointer: str, rules: _Rules) -> Iterator[Difference]:
     if type(base) is not type(candidate):
         yield Difference(pointer, _shown(base), _shown(candidate))
     elif isinstance(base, dict):
-        yield from _compare_objects(base, candidate, pointer, volatile)
+        yield from _compare_objects(base, candidate, pointer, rules)
     elif isinstance(base, list):
-        yield from _compare_arrays(base, candidate, pointer, volatile)
+        yield from _compare_arrays(base, candidate, pointer, rules)
     elif base != candidate:
         yield Difference(pointer, _shown(base), _shown(candidate))
 
 
 def _compare_objects(
-    base: dict[str, Any], candidate: dict[str, Any], pointer: str, volatile: frozenset[str]
+    base: dict[str, Any], candidate: dict[str, Any], pointer: str, rules: _Rules
 ) -> Iterator[Difference]:
     for key in [*base, *(key for key in candidate if key not in base)]:
-        if key in volatile:
+        if key in rules.volatile:
             continue
         inner = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
         if key not in candidate:
@@ -136,24 +92,28 @@ def _compare_objects(
         elif key not in base:
             yield Difference(inner, ABSENT, _shown(candidate[key]))
         else:
-            yield from _compare_json(base[key], candidate[key], inner, volatile)
+            yield from _compare_json(base[key], candidate[key], inner, rules)
 
 
-def _compare_arrays(
-    base: list[Any], candidate: list[Any], pointer: str, volatile: frozenset[str]
-) -> Iterator[Difference]:
+def _compare_arrays(base: list[Any], candidate: list[Any], pointer: str, rules: _Rules) -> Iterator[Difference]:
+    if pointer in rules.unordered:
+        base, candidate = (sorted(items, key=_sorting) for items in (base, candidate))
     if len(base) != len(candidate):
         yield Difference(pointer, f"{len(base)} items", f"{len(candidate)} items")
     elif base != candidate and _same_items(base, candidate):
-        yield Difference(pointer, f"{len(base)} items", "the same items in another order")
+        yield Difference(pointer, f"{len(base)} items", ANOTHER_ORDER)
     else:
         for index, (left, right) in enumerate(zip(base, candidate, strict=True)):
-            yield from _compare_json(left, right, f"{pointer}/{index}", volatile)
+            yield from _compare_json(left, right, f"{pointer}/{index}", rules)
 
 
 def _same_items(base: list[Any], candidate: list[Any]) -> bool:
-    keys = [sorted(json.dumps(item, sort_keys=True, default=str) for item in items) for items in (base, candidate)]
+    keys = [sorted(map(_sorting, items)) for items in (base, candidate)]
     return keys[0] == keys[1]
+
+
+def _sorting(item: Any) -> str:
+    return json.dumps(item, sort_keys=True, default=str)
 
 
 def _shown(value: Any) -> str:

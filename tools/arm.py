@@ -95,6 +95,7 @@ async def start_arm(
     watch: str = "",
     cpus: frozenset[int] | None = None,
     database_port: int | None = None,
+    data_of: str | None = None,
 ) -> AsyncIterator[Arm]:
     """Run a version of the target until the block ends; then all its processes are killed and its data is removed.
 
@@ -107,6 +108,7 @@ async def start_arm(
         watch: what the tracer looks at: see `tools.launch.Place`.
         cpus: cores it may use once it is ready; it starts on all of them, which is no part of what is compared.
         database_port: where on loopback it reaches its database server, in place of the server's own address.
+        data_of: the commit whose migration made its data, where that is not its own: a rolling deploy.
 
     Raises:
         InstrumentError: it did not start, or gave no answer in time; the first line says why, its log follows.
@@ -114,7 +116,8 @@ async def start_arm(
     env = await prepare_environment(workspace, commit)
     async with _sources(workspace, commit, worktree) as workdir:
         link_packages(env, workdir)
-        data = await copy_data(workspace, name, workdir, env, commit if worktree is None else None)
+        made_by = await worktree_of(workspace, data_of) if data_of else workdir
+        data = await copy_data(workspace, name, made_by, env, data_of or (commit if worktree is None else None))
         try:
             url = reroute(data.url, database_port) if database_port else data.url
             place = Place(env, workdir, data.scratch, data.folder, url, trace=trace, watch=watch)

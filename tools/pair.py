@@ -1,6 +1,7 @@
 """Two arms on equal data that are asked the same, in the same order, and what they answer differently."""
 
 import asyncio
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from perfcrew.records.evidence import Check
-from tools.answers import Difference, Seen, compare_answers
+from tools.answers import ANOTHER_ORDER, Difference, Seen, compare_answers
+from tools.burst import send_at_once
 from tools.requests import Asked, decode, send
 
 AT_ONCE = 8
@@ -84,25 +86,61 @@ class Pair:
             client.cookies.clear()
 
     async def compare(
-        self, name: str, sequences: Sequence[Sequence[Asked]], volatile: Collection[str] = ()
+        self,
+        name: str,
+        sequences: Sequence[Sequence[Asked]],
+        volatile: Collection[str] = (),
+        *,
+        odd: bool = False,
     ) -> Comparison:
-        """Ask sequences in order, each as a new visitor, and note every difference."""
+        """Ask sequences in order, each as a new visitor, and note every difference.
+
+        Args:
+            name: of the check.
+            sequences: requests in order.
+            volatile: JSON keys and form fields that may differ.
+            odd: the requests are malformed on purpose: where the base breaks down (5xx, no answer), any error will do.
+        """
         found = Comparison(name)
         for sequence in sequences:
             self.forget_cookies()
             for asked in sequence:
-                await self._compare_one(asked, volatile, found)
+                await self._compare_one(asked, volatile, found, odd=odd)
         return found
 
-    async def _compare_one(self, asked: Asked, volatile: Collection[str], found: Comparison) -> None:
+    async def compare_in_turn(
+        self, name: str, visitors: Sequence[Sequence[Asked]], volatile: Collection[str] = ()
+    ) -> Comparison:
+        """Ask several visitors' sequences step by step in turn, each with cookies of its own."""
+        found = Comparison(name)
+        jars = [[httpx.Cookies(), httpx.Cookies()] for _ in visitors]
+        for step in itertools.zip_longest(*visitors):
+            for jar, asked in zip(jars, step, strict=True):
+                for client, cookies in zip(self._clients, jar, strict=True):
+                    client.cookies = cookies
+                if asked is not None:
+                    await self._compare_one(asked, volatile, found)
+                jar[:] = [httpx.Cookies(client.cookies) for client in self._clients]
+        self.forget_cookies()
+        return found
+
+    async def _compare_one(
+        self, asked: Asked, volatile: Collection[str], found: Comparison, *, odd: bool = False
+    ) -> None:
         base, candidate = await self.ask(asked)
         found.requests += 1
         found.last = base
+        if odd and _broke_down(base) and (_broke_down(candidate) or candidate.status >= 400):
+            return
         differences = self._differences(base, candidate, volatile)
         if differences and asked.method in ("GET", "HEAD"):
             # Asked again of both, so that their states stay equal.
             again, _ = await self.ask(asked)
-            places = {difference.where for difference in compare_answers(base, again, volatile=volatile)}
+            moved = compare_answers(base, again, volatile=volatile)
+            # What has no order of its own is compared as a set, so that what it holds still counts.
+            loose = {difference.where for difference in moved if difference.candidate == ANOTHER_ORDER}
+            places = {difference.where for difference in moved} - loose
+            differences = self._differences(base, candidate, volatile, loose)
             found.unstable += [(asked, item) for item in differences if item.where in places]
             differences = [item for item in differences if item.where not in places]
         found.differences += [(asked, item) for item in differences]
@@ -111,24 +149,44 @@ class Pair:
         """Ask reading requests several at a time; what they should give is what the base gave one by one."""
         self.forget_cookies()
         found = Comparison(name)
-        expected = [(await self.ask(item))[0] for item in asked]
+        alone = {(item.name, *sorted(item.headers.items())): item for item in asked}
+        known = {key: (await self.ask(item))[0] for key, item in alone.items()}
+        expected = [known[item.name, *sorted(item.headers.items())] for item in asked]
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def ask(item: Asked) -> tuple[Seen, Seen]:
             async with gate:
                 return await self.ask(item)
 
-        for item, alone, (base, candidate) in zip(
+        for item, before, (base, candidate) in zip(
             asked, expected, await asyncio.gather(*(ask(item) for item in asked)), strict=True
         ):
             found.requests += 1
-            places = {difference.where for difference in compare_answers(alone, base, volatile=volatile)}
-            for difference in self._differences(alone, candidate, volatile):
+            places = {difference.where for difference in compare_answers(before, base, volatile=volatile)}
+            for difference in self._differences(before, candidate, volatile):
                 (found.unstable if difference.where in places else found.differences).append((item, difference))
         return found
 
-    def _differences(self, base: Seen, candidate: Seen, volatile: Collection[str]) -> list[Difference]:
-        return compare_answers(base, candidate, volatile=volatile, own=self._own)
+    async def write_at_once(self, writes: Sequence[Asked]) -> tuple[list[str], list[str]]:
+        """Send writes all at once to each arm in turn; how each arm answered them, in no order.
+
+        Which of them comes first is chance, so what counts is how many were taken and how many refused.
+        """
+        told: list[list[str]] = []
+        for client in self._clients:
+            place = client.base_url
+            seen = await send_at_once(place.host, place.port or 80, writes)
+            told.append(sorted(f"{asked.name}: {status}" for asked, status in zip(writes, seen, strict=True)))
+        return told[0], told[1]
+
+    def _differences(
+        self, base: Seen, candidate: Seen, volatile: Collection[str], unordered: Collection[str] = ()
+    ) -> list[Difference]:
+        return compare_answers(base, candidate, volatile=volatile, own=self._own, unordered=unordered)
+
+
+def _broke_down(seen: Seen) -> bool:
+    return seen.status == 0 or seen.status >= 500
 
 
 async def _ask(client: httpx.AsyncClient, asked: Asked) -> Seen:

@@ -1,5 +1,6 @@
 """The target's own tests, on a copy of a version, with data of their own. The exit code decides; counts inform."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from perfcrew.artifacts import write_whole
@@ -9,9 +10,9 @@ from perfcrew.records.evidence import Evidence
 from tools.database import copy_data
 from tools.environment import prepare_environment
 from tools.git import tree_of, working_tree, worktree_of
-from tools.launch import Place, free_port, link_packages, network_for, run_at
+from tools.launch import Launch, Place, free_port, link_packages, network_for, prepare_launch
 from tools.lease import quiet_lease
-from tools.process import Finished
+from tools.process import Finished, run
 from tools.runner_output import Counts, read_counts
 from tools.snapshot import snapshot
 from tools.tool import Tool, ToolOutput
@@ -22,6 +23,7 @@ NAMES = 25
 TAIL = 3500
 """Characters of the output's end in the digest, where something failed."""
 CAP = 2_000_000
+Wrap = Callable[[Launch], Launch]
 
 
 class RunTests(Record):
@@ -55,23 +57,62 @@ async def run_tests(workspace: Workspace, commit: str, arm_name: str, worktree: 
     if worktree is None and passed.exists():
         earlier = Evidence.model_validate_json(passed.read_text(encoding="utf-8"))
         return earlier.model_copy(update={"id": f"tests@suite/{arm_name}"})
-    async with quiet_lease(workspace):
-        done = await _run(workspace, command, worktree or await worktree_of(workspace, commit), arm_name)
-    evidence = _evidence(workspace, command, done, arm_name)
-    if tree and done.ok:
+    evidence = await run_tests_afresh(workspace, commit, arm_name, worktree)
+    if tree and evidence.facts["passed_all"]:
         write_whole(passed, workspace.artifacts.redactor.content(evidence.model_dump_json().encode()))
     return evidence
 
 
-async def _run(workspace: Workspace, command: str, source: Path, arm_name: str) -> Finished:
+async def run_tests_afresh(
+    workspace: Workspace,
+    commit: str,
+    arm_name: str,
+    worktree: Path | None = None,
+    *,
+    extra: Mapping[str, str] | None = None,
+    wrap: Wrap | None = None,
+) -> Evidence:
+    """Run the tests of a version whatever is known of it; evidence as of `run_tests`.
+
+    Args:
+        workspace: the run, whose target has a test command.
+        commit: the version.
+        arm_name: what to call it.
+        worktree: take this worktree as it stands instead.
+        extra: further files to put in before: path to content.
+        wrap: changes how the command is started, such as for coverage; or with more to read.
+    """
+    command = workspace.target.target.test
+    assert command is not None
+    source = worktree or await worktree_of(workspace, commit)
+    async with quiet_lease(workspace):
+        done = await _run(workspace, command, source, arm_name, extra or {}, wrap)
+    return _evidence(workspace, command, done, arm_name)
+
+
+async def _run(
+    workspace: Workspace, command: str, source: Path, arm_name: str, extra: Mapping[str, str], wrap: Wrap | None
+) -> Finished:
     env = await prepare_environment(workspace)
     async with snapshot(workspace, source) as workdir:
+        for name, content in extra.items():
+            (workdir / name).parent.mkdir(parents=True, exist_ok=True)
+            (workdir / name).write_text(content, encoding="utf-8")
         link_packages(env, workdir)
         data = await copy_data(workspace, f"tests-{arm_name}", workdir)
         try:
             place = Place(env, workdir, data.scratch, data.folder, data.url, port=free_port())
             timeout = workspace.target.target.test_timeout_s
-            return await run_at(workspace, place, command, timeout=timeout, network=network_for(data.url), cap=CAP)
+            launch = prepare_launch(workspace, place, command, network=network_for(data.url))
+            launch = wrap(launch) if wrap else launch
+            return await run(
+                launch.argv,
+                cwd=launch.cwd,
+                environment=launch.variables,
+                timeout=timeout,
+                sandbox=launch.sandbox,
+                cap=CAP,
+            )
         finally:
             await data.drop()
 

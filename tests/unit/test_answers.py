@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.answers import Seen, compare_answers, freshness
+from tools.answer_headers import freshness
+from tools.answers import Seen, compare_answers
 
 JSON = {"content-type": "application/json"}
 VALUES = st.recursive(
@@ -99,11 +100,11 @@ def test_an_answer_that_clients_may_keep_is_a_difference() -> None:
 
 
 def test_text_names_its_lines() -> None:
-    html = {"content-type": "text/html"}
-    base, candidate = Seen(200, html, b"<p>\n<b>one</b>\nend"), Seen(200, html, b"<p>\n<b>two</b>\nend")
+    plain = {"content-type": "text/plain"}
+    base, candidate = Seen(200, plain, b"<p>\n<b>one</b>\nend"), Seen(200, plain, b"<p>\n<b>two</b>\nend")
     assert told(base, candidate) == ['body, line 2: "<b>one</b>" became "<b>two</b>"']
-    assert told(base, Seen(200, html, b"<p>\n<b>one</b>\nend\nmore")) == ['body, line 4: (absent) became "more"']
-    assert told(base, Seen(200, html, base.body + b"\n")) == ["body, line ends: 18 bytes became 19 bytes"]
+    assert told(base, Seen(200, plain, b"<p>\n<b>one</b>\nend\nmore")) == ['body, line 4: (absent) became "more"']
+    assert told(base, Seen(200, plain, base.body + b"\n")) == ["body, line ends: 18 bytes became 19 bytes"]
 
 
 def test_bytes_name_their_first_difference() -> None:

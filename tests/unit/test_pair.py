@@ -100,7 +100,7 @@ async def test_each_sequence_begins_as_a_new_visitor() -> None:
     def cookies(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"had": "cookie" in request.headers}, headers={"set-cookie": "a=1"})
 
-    both = pair(cookies, lambda request: httpx.Response(200, json={"had": False}))
+    both = pair(cookies, lambda _: httpx.Response(200, json={"had": False}, headers={"set-cookie": "a=2"}))
     found = await both.compare("all", [[asked("/1"), asked("/2", "POST")], [asked("/3")]])
     assert differences(found) == ["POST /2 /had: true became false"]
 
