@@ -3,11 +3,12 @@
 from langgraph.runtime import Runtime
 
 from agents.crew import Crew
+from graphs.handover import hand_over
 from graphs.phase import Context, Node, Run, given
 from graphs.state import Composed, RunState, Update
 from perfcrew.llm.accounts import note_prices
 from perfcrew.records.evidence import Measurement, Verdict
-from perfcrew.records.report import PageDuel, Report
+from perfcrew.records.report import Handover, PageDuel, Report
 from perfcrew.records.work import PlanStep
 from perfcrew.report.build import Comparison, Material, build_report
 from perfcrew.verdict import decide
@@ -80,7 +81,9 @@ def _latest_steps(state: RunState) -> set[str]:
     return {step.id for step in steps}
 
 
-def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | None = None) -> Report:
+def conclude(
+    state: RunState, crew: Crew, wall_seconds: float, branch: str | None = None, handover: Handover | None = None
+) -> Report:
     """The report of the run as it stands."""
     workspace, usage = crew.workspace, crew.budget.usage()
     kept = any(change.kept for change in state["changes"])
@@ -117,6 +120,7 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             notes=(*state["notes"], *_drift(crew)),
             environment={"digest": workspace.environment},
             failures=tuple(f"{name}: {why}" for name, why in state["failures"].items() if why),
+            handover=handover,
         )
     )
 
@@ -146,14 +150,16 @@ def deliver(context: Context = given) -> Node:
         settled = settle(state)
         offered = settled["verdict"] is not None and settled["verdict"].accepted and settled["head"] != state["base"]
 
+        made = await hand_over(settled, crew, conclude(settled, crew, 0.0, branch)) if offered else None
+
         async def publish_branch() -> bool:
-            await publish(crew.workspace.clone, settled["head"], run.repo, branch)
+            await publish(crew.workspace.clone, (made and made.commit) or settled["head"], run.repo, branch)
             return True
 
         if offered:
             await crew.journal.effect("report", f"publish {settled['head']}", bool, publish_branch)
         note_prices(crew.journal, crew.budget.usage(), crew.catalogue)
-        return Update(report=conclude(settled, crew, run.clock(), branch if offered else None))
+        return Update(report=conclude(settled, crew, run.clock(), branch if offered else None, made))
 
     return report
 

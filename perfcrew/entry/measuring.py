@@ -58,6 +58,7 @@ def measure(**given: Any) -> int:
 @click.option("--within", "within_s", type=click.FloatRange(min=1), metavar="SECONDS",
               help="Time for all duels together; what is open then is underpowered.")  # fmt: skip
 @click.option("--check-behaviour", is_flag=True, help="Also compare answers; a difference is a regression.")
+@click.option("--goals", is_flag=True, help="Hold the candidate to the limits among the description's goals as well.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for an underpowered comparison too.")
 @click.option("--json", "json_file", type=OUT, metavar="FILE", help="Write it as JSON; - for standard output.")
 @click.option("--markdown", "markdown_file", type=OUT, metavar="FILE",

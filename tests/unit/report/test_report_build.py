@@ -10,10 +10,11 @@ from perfcrew.artifacts import Artifacts
 from perfcrew.duel_stats import duel_effects
 from perfcrew.records.evidence import Check, Measurement
 from perfcrew.records.metrics import METRICS
-from perfcrew.records.report import CriterionRow, PhaseRow, Report
+from perfcrew.records.report import CriterionRow, Handover, PhaseRow, Report
 from perfcrew.records.work import Change, Criterion
 from perfcrew.report.build import Comparison, Material, build_report, seal_report
 from perfcrew.report.criteria import judge_criteria, judge_criterion
+from perfcrew.report.gates import ALERTS_CHECK, DASHBOARD_CHECK, MIGRATION_CHECK, PAGE_CHECK
 from perfcrew.report.timeline import busy_seconds, place_phases, saved_seconds
 from perfcrew.verdict import decide
 
@@ -174,8 +175,26 @@ def test_the_recipes_gates(report: Report, artifacts: Artifacts) -> None:
     unchecked = build_report(finish_run(artifacts, checks=()))
     assert find(unchecked.gates, "all existing tests").met is None
     assert find(unchecked.gates, "rollback").met is False
-    documented = finish_run(artifacts).changes[0].model_copy(update={"touched": ("docs/speed.md",)})
-    assert find(build_report(finish_run(artifacts, changes=(documented,))).gates, "documentation").met is True
+
+
+def test_gates_are_met_by_what_the_branch_brings_along(artifacts: Artifacts) -> None:
+    made = Handover(
+        commit="d" * 40,
+        files=("docs/perfcrew/README.md",),
+        checks=(
+            Check(name=PAGE_CHECK, passed=True, detail="told"),
+            Check(name=ALERTS_CHECK, passed=False, detail="no rule"),
+            Check(name=MIGRATION_CHECK, passed=False, detail="left an index"),
+        ),
+        absent={DASHBOARD_CHECK: "no server"},
+    )
+    gates = build_report(finish_run(artifacts, handover=made)).gates
+    assert [find(gates, name).met for name in ("documentation", "alerts", "dashboards", "rollback")] == [
+        True, False, None, False,
+    ]  # fmt: skip
+    assert "left an index" in find(gates, "rollback").detail
+    # What should have been made and was not is no open question.
+    assert find(gates, "performance tests").met is False
 
 
 def test_parallel_phases_save_what_they_overlap(artifacts: Artifacts) -> None:
