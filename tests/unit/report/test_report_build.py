@@ -189,7 +189,7 @@ def test_gates_are_met_by_what_the_branch_brings_along(artifacts: Artifacts) -> 
         absent={DASHBOARD_CHECK: "no server"},
     )
     gates = build_report(finish_run(artifacts, handover=made)).gates
-    assert [find(gates, name).met for name in ("documentation", "alerts", "dashboards", "rollback")] == [
+    assert [find(gates, name).met for name in ("documentation", "alerts", "monitoring dashboards", "rollback")] == [
         True, False, None, False,
     ]  # fmt: skip
     assert "left an index" in find(gates, "rollback").detail
