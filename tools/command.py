@@ -35,7 +35,8 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
     if workspace.worktree is None:
         raise ToolError("there is no worktree to run commands in here")
     env = await prepare_environment(workspace)
-    scratch = workspace.folder / "scratch"
+    # Of this worktree alone: another attempt may be at work beside it, and its folder is removed at the end.
+    scratch = workspace.folder / "scratch" / workspace.worktree.name
     place = Place(env=env, workdir=workspace.worktree, scratch=scratch)
     link_packages(env, workspace.worktree)
     before = set(await changed_paths(workspace.worktree))
