@@ -14,6 +14,7 @@ from tools.command import run_command
 from tools.edit import delete_file, replace_text, write_file
 from tools.explain import explain_query
 from tools.index_trial import try_index
+from tools.patch import apply_patch
 from tools.source import list_files, read_file, search_code
 from tools.target_tests import run_target_tests
 
@@ -37,6 +38,7 @@ CODE = Agent(
         replace_text,
         write_file,
         delete_file,
+        apply_patch,
         run_command,
         run_target_tests,
         explain_query,

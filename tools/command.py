@@ -36,7 +36,7 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
         raise ToolError("there is no worktree to run commands in here")
     env = await prepare_environment(workspace)
     # Of this worktree alone: another attempt may be at work beside it, and its folder is removed at the end.
-    scratch = workspace.folder / "scratch" / workspace.worktree.name
+    scratch = workspace.folder / f"scratch-{workspace.worktree.name}"
     place = Place(env=env, workdir=workspace.worktree, scratch=scratch)
     link_packages(env, workspace.worktree)
     before = set(await changed_paths(workspace.worktree))
