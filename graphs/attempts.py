@@ -1,5 +1,6 @@
 """One attempt at a plan step: the coder writes in a worktree of its own, and what it wrote becomes a commit."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from perfcrew.errors import ReplayMiss
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Verdict
 from perfcrew.records.work import Attempt, Change, Finding, PlanStep
-from prompts import render, strategies_for
+from prompts import circumstances, render, strategies_for
+from prompts.strategies.fitting import Circumstance
 from tools.edit import violations
 from tools.git import Touched, changed_paths, checkout, commit, diff, reset, reword, touched, working_diff
 from tools.migrations import describe_way
@@ -124,6 +126,12 @@ async def look_around(task: Task) -> None:
     task.way = await _tell_way(task)
 
 
+def _around(task: Task) -> Collection[Circumstance]:
+    state = task.state
+    target = task.crew.workspace.target
+    return circumstances(target, state["request"], state["findings"].values(), state["evidence"].values())
+
+
 def _addressed(task: Task) -> list[Finding]:
     return [finding for finding in task.state["findings"].values() if finding.id in task.step.findings]
 
@@ -164,7 +172,7 @@ def _brief(one: Try) -> str:
         crew.workspace.target,
         addressed,
         task.evidence,
-        strategies_for({finding.kind for finding in addressed}),
+        strategies_for({finding.kind for finding in addressed}, around=_around(task)),
         task.earlier,
         task.attempts,
         [_read_diff(crew, attempt.diff) for attempt in task.attempts],
