@@ -166,6 +166,8 @@ class Report(Record):
     """The target's goals, which `goals_met` and `criteria` judge."""
     workloads: dict[str, str] = Field(default_factory=dict)
     """Workload name to kind; the first one decides."""
+    database: str | None = None
+    """Engine of the target's database; empty where it has none, None in reports of before this was noted."""
     failures: tuple[str, ...] = ()
     """Why validation could not be done; empty when it was."""
     handover: Handover | None = None

@@ -65,6 +65,7 @@ def build_report(material: Material) -> Report:
         **_copy_fields(material),
         target=material.target.target.name,
         goals=material.target.goal,
+        database=material.target.database.engine if material.target.database else "",
         workloads={workload.name: workload.kind for workload in material.target.workload},
         changes=tuple(row_change(change) for change in material.changes),
         effects=material.final.effects if material.final else (),

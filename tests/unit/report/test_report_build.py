@@ -11,6 +11,7 @@ from perfcrew.duel_stats import duel_effects
 from perfcrew.records.evidence import Check, Measurement
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.report import CriterionRow, Handover, PhaseRow, Report
+from perfcrew.records.target import Target
 from perfcrew.records.work import Change, Criterion
 from perfcrew.report.build import Comparison, Material, build_report, seal_report
 from perfcrew.report.criteria import judge_criteria, judge_criterion
@@ -245,7 +246,7 @@ def test_core_web_vitals_of_a_page(
 
 def test_core_web_vitals_without_a_page(report: Report) -> None:
     row = find(report.criteria, "all Core Web Vitals")
-    assert row.met is None and row.detail == "the target describes no page workload"
+    assert row.met is None and row.detail == "not applicable: the target describes no page workload"
 
 
 @pytest.mark.parametrize(("comparison", "value"), [("at_most", 10_000.0), ("improve_by", 1.0), ("at_least", 0.0)])
@@ -279,3 +280,22 @@ def test_doubtful_measurements_judge_no_criterion(artifacts: Artifacts) -> None:
         assert find(criteria, name).met is None
         assert find(criteria, name).detail in ("measured, but does not count: bound", "not measured in this run")
     assert find(criteria, "response time").detail == "measured, but does not count: bound"
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "judged"),
+    [
+        ("page", {"page": {"path": "/"}}, {"response time", "database", "memory", "CPU", "load capacity"}),
+        ("command", {"command": "make"}, {"database", "CPU", "all Core", "load capacity"}),
+        ("http", {"request": [{"path": "/"}]}, {"database", "all Core"}),
+    ],
+)
+def test_what_a_target_does_not_have_is_not_applicable(
+    artifacts: Artifacts, kind: str, more: dict[str, Any], judged: set[str]
+) -> None:
+    given = {"target": {"name": "t", "start": "s"}, "workload": [{"name": "w", "kind": kind, **more}]}
+    nothing = finish_run(artifacts, target=Target.model_validate(given), evidence=(), final=None, measurements=())
+    rows = judge_criteria(build_report(nothing))
+    out = [row.name for row in rows if row.detail.startswith("not applicable: ")]
+    assert {name for name in judged if any(row.startswith(name) for row in out)} == judged and len(out) == len(judged)
+    assert all(row.met is None for row in rows if row.name in out)
