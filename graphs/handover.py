@@ -19,6 +19,7 @@ from perfcrew.handover.workload import check_pipeline, compared, needs_case
 from perfcrew.records.evidence import Check
 from perfcrew.records.report import Handover, Report
 from perfcrew.records.target import Target
+from perfcrew.redaction import MASK
 from perfcrew.report.gates import ALERTS_CHECK, DASHBOARD_CHECK, PAGE_CHECK, PERFORMANCE_CHECK, ROLLBACK_CHECK
 from tools.git import changed_paths, checkout, commit, reset
 from tools.git_history import added_between, paths_at, read_at
@@ -43,7 +44,13 @@ async def hand_over(state: RunState, crew: Crew, report: Report) -> Handover | N
     head = state["head"]
 
     async def make() -> Handover:
-        return await _make(crew, state["base"], head, report)
+        try:
+            return await _make(crew, state["base"], head, report)
+        except PerfcrewError as error:  # the branch was won without it, and is not to be lost for it
+            why = f"could not be made: {error}"
+            names = (PERFORMANCE_CHECK, DASHBOARD_CHECK, ALERTS_CHECK, PAGE_CHECK)
+            checks = tuple(Check(name=name, passed=False, detail=why) for name in names)
+            return Handover(commit=None, files=(), checks=checks)
 
     try:
         made = await crew.journal.effect("report", f"handover {head}", Handover, make, asked=head)
@@ -136,7 +143,7 @@ def _absent(workspace: Workspace, target: Target, files: dict[str, str]) -> dict
 
 async def _check_files(worktree: Path, report: Report, files: dict[str, str]) -> AsyncIterator[Check]:
     """Each file as it lies on the branch."""
-    yield _judge(PERFORMANCE_CHECK, _check_performance(worktree, files), _tell_performance(files))
+    yield _judge(PERFORMANCE_CHECK, _check_performance(worktree, files), _tell_performance(worktree, files))
     if places.DASHBOARD in files:
         text = (worktree / places.DASHBOARD).read_text(encoding="utf-8")
         problems = check_dashboard(text)
@@ -178,9 +185,12 @@ def _check_performance(worktree: Path, files: dict[str, str]) -> list[str]:
     return problems if target.goal else [*problems, "no threshold: nothing was measured that could be lost"]
 
 
-def _tell_performance(files: dict[str, str]) -> str:
-    count = files.get(places.WORKLOAD, "").count("[[goal]]")
-    return f"{places.WORKLOAD} with {count} thresholds, run for each pull request by {places.PIPELINE}"
+def _tell_performance(worktree: Path, files: dict[str, str]) -> str:
+    if places.WORKLOAD not in files:
+        return ""
+    text = (worktree / places.WORKLOAD).read_text(encoding="utf-8")
+    told = f"{places.WORKLOAD} with {text.count('[[goal]]')} thresholds, run for each pull request by {places.PIPELINE}"
+    return f"{told}; put your secrets in where it says {MASK}" if MASK in text else told
 
 
 async def _rehearse(workspace: Workspace, base: str, head: str) -> AsyncIterator[Check]:

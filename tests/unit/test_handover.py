@@ -1,5 +1,6 @@
 """The last commit of an accepted branch: made by code from the measured result, checked, and the way back rehearsed."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import pytest
 from migrating_app import INDEX, commit_files, make_migrating
 
+import graphs.handover
 from graphs.handover import hand_over
 from graphs.state import start
 from perfcrew.artifacts import Artifacts
-from perfcrew.errors import ReplayMiss
+from perfcrew.errors import InstrumentError, ReplayMiss
 from perfcrew.handover import places
 from perfcrew.records.report import Handover, Report
 from perfcrew.records.work import RecipeRequest
+from perfcrew.redaction import Redactor
 from perfcrew.report.build import build_report
-from perfcrew.report.gates import judge_gates
+from perfcrew.report.gates import PERFORMANCE_CHECK, judge_gates
 from tests.unit.report.report_material import finish_run
 from tools.git_history import read_at
 from tools.workspace import Workspace
@@ -87,9 +90,37 @@ async def test_a_target_without_a_server_needs_no_dashboard(tmp_path: Path, repo
     assert gates["documentation updated"] is True
 
 
+async def test_what_can_not_be_made_does_not_cost_the_branch(
+    tmp_path: Path, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise InstrumentError("git commit failed")
+
+    monkeypatch.setattr(graphs.handover, "commit", broken)
+    workspace = await make_migrating(tmp_path)
+    made = await _hand_over(workspace, workspace.base_commit, report)
+    gates = judge_gates(report.model_copy(update={"handover": made}))
+    assert made.commit is None and [gate.met for gate in gates][1:5] == [False] * 4
+    assert "could not be made: git commit failed" in gates[1].detail
+
+
 async def test_a_recording_without_it_leaves_the_gates_open(tmp_path: Path, report: Report) -> None:
     workspace = await make_migrating(tmp_path)
     state: Any = {**start(RecipeRequest(), workspace.base_commit), "head": workspace.base_commit}
     assert await hand_over(state, crew_on(workspace, frozen=True), report) is None
     assert [gate.met for gate in judge_gates(report)][1:5] == [None] * 4
     assert "a recording stood in for the tools" in judge_gates(report)[1].detail
+
+
+async def test_secrets_of_the_description_stay_out_of_the_branch(tmp_path: Path, report: Report) -> None:
+    secret = "bearer-0123456789"
+    request = {"path": "/", "headers": {"X-Api-Key": secret}}
+    workspace = await make_migrating(tmp_path, workload=[{"name": "dashboard", "request": [request]}])
+    artifacts = Artifacts(tmp_path / "redacted", Redactor([secret]))
+    head = await commit_files(workspace, workspace.base_commit, "Raise", {"app.py": "value = 2\n"})
+    made = await _hand_over(replace(workspace, artifacts=artifacts), head, report)
+    assert made.commit is not None
+    text = await read_at(workspace.clone, made.commit, places.WORKLOAD)
+    assert secret not in text and "[redacted]" in text
+    (check,) = [check for check in made.checks if check.name == PERFORMANCE_CHECK]
+    assert check.passed and "put your secrets in" in check.detail
