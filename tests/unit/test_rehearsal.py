@@ -1,9 +1,10 @@
 """The way back is tried: commits in turn with tests in between, migrations down and up on a copy of the data."""
 
+import sys
 from pathlib import Path
 
 from migrating_app import INDEX, commit_files, make_migrating
-from target_repo import PYTHON
+from target_repo import PYTHON, make_workspace
 
 from tools.rehearsal import rehearse_migrations, rehearse_rollback
 from tools.schema import split_script
@@ -63,3 +64,51 @@ def test_scripts_are_split_into_statements() -> None:
     script = "-- a; b\nCREATE TABLE a (x TEXT DEFAULT ';');\nDROP TABLE a"
     assert list(split_script(script)) == ["CREATE TABLE a (x TEXT DEFAULT ';');", "DROP TABLE a"]
     assert list(split_script("DO $$ BEGIN; END $$; SELECT 1;")) == ["DO $$ BEGIN; END $$; SELECT 1;"]
+
+
+SETTINGS = """
+import os
+SECRET_KEY = "x"
+INSTALLED_APPS = ["shop"]
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DATABASE"][len("sqlite:///"):]}}
+"""
+MANAGE = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+"""
+MODELS = """
+from django.db import models
+class Item(models.Model):
+    name = models.TextField()
+"""
+FIRST = """
+from django.db import migrations, models
+class Migration(migrations.Migration):
+    fields = [("id", models.AutoField(primary_key=True)), ("name", models.TextField())]
+    operations = [migrations.CreateModel("Item", fields)]
+"""
+SECOND = """
+from django.db import migrations, models
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.AddIndex("Item", models.Index(fields=["name"], name="item_by_name"))]
+"""
+
+
+async def test_django_migrations_are_rehearsed_by_django_itself(tmp_path: Path) -> None:
+    files = {
+        "manage.py": MANAGE, "settings.py": SETTINGS, "shop/__init__.py": "", "shop/models.py": MODELS,
+        "shop/migrations/__init__.py": "", "shop/migrations/0001_initial.py": FIRST,
+    }  # fmt: skip
+    # The interpreter of the tests is no system folder, and not what is tested here.
+    environment = {"DATABASE": "{database_url}", "PYTHONDONTWRITEBYTECODE": "1"}
+    database = {"engine": "sqlite", "migrate": f"{sys.executable} manage.py migrate --noinput"}
+    described = {"target": {"environment": environment}, "database": database}
+    workspace = await make_workspace(tmp_path, files, described, sandbox=False)
+    head = await commit_files(workspace, workspace.base_commit, "Index", {"shop/migrations/0002_index.py": SECOND})
+    check = await rehearse_migrations(workspace, workspace.base_commit, head)
+    assert check is not None and check.passed, check
+    assert check.detail.startswith("Django: shop/migrations/0002_index.py taken down and up again")
