@@ -34,7 +34,7 @@ def write_alerts(
     rules += [_silent(target, known[name], exporter) for name in watched]
     content = {"groups": [{"name": f"{target}-performance", "rules": rules}]}
     head = f"# Alerts for regressions of what was measured; {PAGE} says where each threshold comes from.\n"
-    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def _rule(target: str, threshold: Threshold, workload: Workload, exporter: Exporter) -> dict[str, Any] | None:
@@ -65,7 +65,7 @@ def _condition(threshold: Threshold, workload: Workload, exporter: Exporter) -> 
     if metric == "http.error_rate":
         return f"{queries.error_share(exporter, workload, WINDOW)} > {threshold.value:g}", "Failing", title
     if metric == "memory.peak_mb":
-        return f"max({queries.MEMORY}) > {threshold.value * 1e6:.0f}", "Memory", title
+        return f"max({queries.memory(exporter, workload)}) > {threshold.value * 1e6:.0f}", "Memory", title
     return "", "", ""
 
 

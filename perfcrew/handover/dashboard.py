@@ -25,11 +25,13 @@ _UID_LENGTH = 40
 def write_dashboard(
     target: str, workloads: Sequence[Workload], thresholds: Sequence[Threshold], exporter: Exporter
 ) -> str:
-    """The dashboard as JSON, ready for Grafana's import."""
+    """The dashboard as JSON, ready for Grafana's import, of at least one workload."""
     panels = [panel for workload in workloads for panel in _workload_panels(workload, thresholds, exporter)]
-    memory = _limit(thresholds, workloads[0].name, "memory.peak_mb") if workloads else None
-    panels.append(_panel("Memory of each process", "bytes", [(queries.MEMORY, "{{instance}}")], memory, 1e6))
-    panels.append(_panel("CPU of each process (cores)", "short", [(f"rate({queries.CPU}[{_WINDOW}])", "{{instance}}")]))
+    first = workloads[0]
+    memory = _limit(thresholds, first.name, "memory.peak_mb")
+    resident, cores = queries.memory(exporter, first), queries.cpu(exporter, first, _WINDOW)
+    panels.append(_panel("Memory of each process", "bytes", [(resident, "{{instance}}")], memory, 1e6))
+    panels.append(_panel("CPU of each process (cores)", "short", [(cores, "{{instance}}")]))
     dashboard = {
         "uid": f"perfcrew-{target.lower()}"[:_UID_LENGTH],
         "title": f"{target}: performance",

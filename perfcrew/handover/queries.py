@@ -30,6 +30,16 @@ def missing(exporter: Exporter, workload: Workload) -> str:
     return f"absent({select(f'{exporter.histogram}_count', match_routes(exporter.route, workload))})"
 
 
-MEMORY = "process_resident_memory_bytes"
-"""Of each process that exports metrics, as Prometheus' client libraries name it."""
-CPU = "process_cpu_seconds_total"
+def memory(exporter: Exporter, workload: Workload) -> str:
+    """Resident bytes of each process that answers a workload's routes, named as Prometheus' client libraries do."""
+    return f"process_resident_memory_bytes {_of_target(exporter, workload)}"
+
+
+def cpu(exporter: Exporter, workload: Workload, window: str) -> str:
+    """Cores that each such process uses."""
+    return f"rate(process_cpu_seconds_total[{window}]) {_of_target(exporter, workload)}"
+
+
+def _of_target(exporter: Exporter, workload: Workload) -> str:
+    # Every program that Prometheus watches has such series: only those of processes with the workload's routes count.
+    return f"and on (job, instance) {select(f'{exporter.histogram}_count', match_routes(exporter.route, workload))}"

@@ -100,7 +100,14 @@ def write_pipeline(target: Target) -> str:
         "# Compares a pull request with its base: exit code 1 where it became slower, or lost a threshold.\n"
         "# PERFCREW is what pipx installs: a name on your package index, or git+https://… of where it lies.\n"
     )
-    return head + yaml.safe_dump(content, sort_keys=False, width=160)
+    return head + yaml.dump(content, Dumper=_Lines, sort_keys=False, width=1000)
+
+
+class _Lines(yaml.SafeDumper):
+    """Writes a text of several lines as a block of lines."""
+
+    def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> yaml.ScalarNode:
+        return super().represent_scalar(tag, value, "|" if "\n" in str(value) else style)
 
 
 def check_pipeline(text: str) -> list[str]:
