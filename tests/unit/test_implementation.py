@@ -12,8 +12,10 @@ from migrating_app import INDEX, make_migrating
 import graphs.attempts
 import graphs.implementation
 from agents.agent import AgentFailed
+from agents.briefs import show_evidence
 from agents.coder import CodeAnswer
 from agents.crew import Crew, Limits
+from graphs.fresh_evidence import show_fresh
 from graphs.implementation import implement
 from graphs.state import RunState, start
 from perfcrew.llm.journal import Journal
@@ -202,3 +204,19 @@ async def test_after_a_kept_step_the_coder_sees_fresh_evidence(
     assert f"5 queries in {changes[0].commit[:6] if changes[0].commit else ''}" in second and "45 queries" not in second
     # What is too dear to take again is there, and said to be old.
     assert second.index("Of the base, before what was kept") < second.index("60 MB")
+
+
+async def test_recorded_replies_are_not_measured_for(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trace(*_: Any) -> Evidence:
+        raise AssertionError("nobody can react to it")
+
+    monkeypatch.setattr("graphs.fresh_evidence.take_queries", trace)
+    bench = Bench(workspace, monkeypatch)
+    silent = SimpleNamespace(replies=True, frozen=False, find=lambda *_: None)
+    monkeypatch.setattr(bench.crew.journal, "source", silent)
+    monkeypatch.setattr(bench.crew.journal, "recorded_lane", lambda lane: lane)
+    base = Evidence(id="queries@home/base", kind="queries", title="t", digest="45 queries")
+    kept = Change(step="fix:a", title="t", commit="c", kept=True, reason="r")
+    state: Any = start(RecipeRequest(), workspace.base_commit)
+    # Word for word what was shown when the recording was made.
+    assert await show_fresh(state, bench.crew, "c", [kept], [base]) == show_evidence([base])
