@@ -1,16 +1,18 @@
 """Commands of the coder: anything, inside the sandbox, in its worktree."""
 
 import shutil
+from pathlib import Path
 
 from pydantic import Field
 
 from perfcrew.errors import ToolError, UserError
 from perfcrew.records.base import Record
-from tools.edit import violations
+from tools.edit import MAX_BYTES, violations
 from tools.environment import prepare_environment
 from tools.git import changed_paths
 from tools.launch import Place, link_packages, run_at
 from tools.lease import quiet_lease
+from tools.lint import complain
 from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace
 
@@ -26,6 +28,17 @@ class RunCommand(Record):
         min_length=1, max_length=4000,
         description="one command without a shell; for pipes and the like use: sh -c '...'",
     )  # fmt: skip
+
+
+async def _complaints(worktree: Path, names: list[str]) -> list[tuple[str, str]]:
+    """What is wrong with files that a command wrote, as with edits; a link is not followed."""
+    found = []
+    for name in names:
+        path = worktree / name
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found.append((name, await complain(path, name, text)))
+    return found
 
 
 @tool(RunCommand, writes=True)
@@ -54,6 +67,9 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
     after = await changed_paths(workspace.worktree)
     if new := sorted(set(after) - before):
         parts.append(f"[changed by this command: {', '.join(new[:20])}{' …' if len(new) > 20 else ''}]")
+        parts += [
+            f"{name}:{complaint}" for name, complaint in await _complaints(workspace.worktree, new[:20]) if complaint
+        ]
     if forbidden := violations(after, workspace.protected):
         parts.append(f"[protected, so this can't be kept: {', '.join(forbidden[:20])}; restore these files]")
     return ToolOutput(content="\n".join(parts), is_error=not done.ok)
