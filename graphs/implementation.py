@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from agents.crew import Crew
-from graphs.attempts import Patch, Task, Try, look_around, sign, write_patch
 from graphs.gates import Candidate, judge_candidate
 from graphs.state import RunState, Update
+from graphs.trying import Patch, Task, Try, look_around, sign, write_patch
 from perfcrew.records.events import Event
 from perfcrew.records.work import Card, Change, PlanStep, Status, deciding_attempt
 

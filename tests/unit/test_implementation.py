@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from migrating_app import INDEX, make_migrating
 
-import graphs.attempts
 import graphs.implementation
+import graphs.trying
 from agents.agent import AgentFailed
 from agents.briefs import show_evidence
 from agents.coder import CodeAnswer
@@ -60,7 +60,7 @@ class Bench:
             models={}, llm=None, journal=Journal(workspace.folder / "journal.jsonl"), workspace=workspace,  # type: ignore[arg-type]
             budget=budget, watch=lambda _: None, limits=Limits(attempts=2, ideas=ideas),
         )  # fmt: skip
-        monkeypatch.setattr(graphs.attempts, "converse", self._converse)
+        monkeypatch.setattr(graphs.trying, "converse", self._converse)
         monkeypatch.setattr(graphs.implementation, "judge_candidate", self._judge)
 
     async def _converse(self, _agent: Any, _prompt: str, brief: str, crew: Crew, lane: str) -> Any:
