@@ -7,12 +7,14 @@ from pydantic import Field
 from agents.agent import Agent
 from agents.briefs import show_changes, show_findings, show_step, show_target, show_verdict
 from perfcrew.records.base import Record
+from perfcrew.records.evidence import Verdict
 from perfcrew.records.target import Target
 from perfcrew.records.work import Attempt, Change, Finding, PlanStep
 from tools.command import run_command
 from tools.edit import delete_file, replace_text, write_file
 from tools.explain import explain_query
 from tools.index_trial import try_index
+from tools.patch import apply_patch
 from tools.source import list_files, read_file, search_code
 from tools.target_tests import run_target_tests
 
@@ -36,6 +38,7 @@ CODE = Agent(
         replace_text,
         write_file,
         delete_file,
+        apply_patch,
         run_command,
         run_target_tests,
         explain_query,
@@ -56,19 +59,39 @@ def brief_step(
     kept: Iterable[Change],
     failed: Iterable[Attempt],
     diffs: Iterable[str],
+    notes: Iterable[str] = (),
 ) -> str:
     """What the role sees for one attempt at one step."""
     addressed = [finding for finding in findings if finding.id in step.findings]
-    parts = [show_target(target), "# The step", show_step(step), "# Findings", show_findings(addressed)]
+    parts = [
+        show_target(target),
+        *filter(None, notes),
+        "# The step",
+        show_step(step),
+        "# Findings",
+        show_findings(addressed),
+    ]
     parts += ["# Evidence", evidence, "# Strategies", strategies]
     if done := show_changes(change for change in kept if change.kept):
         parts += ["# Kept already, in the code that you see", done]
     for attempt, diff in zip(failed, diffs, strict=True):
         parts += [f"# Attempt {attempt.number} failed", attempt.reason]
         if attempt.verdict:
-            parts.append(show_verdict(attempt.verdict))
+            parts += [show_verdict(attempt.verdict), _judge_idea(attempt.verdict)]
         parts += ["Its diff, not in the code that you see:", diff]
     return "\n\n".join(parts)
+
+
+def _judge_idea(verdict: Verdict) -> str:
+    """What a refusal says about the idea behind a patch, and what not."""
+    if any(not check.passed for check in verdict.checks):
+        return "The idea was not at fault, its execution was: something answers or behaves differently now. Mend that."
+    if verdict.too_noisy:
+        return (
+            "Too noisy to tell: nothing speaks against the idea, only its effect did not stand out. Make more of the "
+            "same idea, so that it saves more of what is measured; do not drop it for another."
+        )
+    return "Wrong idea: it was measured well enough, and it does not pay off. Take another."
 
 
 def commit_message(answer: CodeAnswer, step: PlanStep, effects: str) -> str:

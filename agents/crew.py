@@ -23,6 +23,8 @@ class Limits:
     rounds: int = 2
     attempts: int = 2
     steps: int = 8
+    ideas: int = 1
+    """Attempts at one step that are made side by side."""
     turns: int = 30
     """Turns of one conversation."""
 

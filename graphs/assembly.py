@@ -81,7 +81,13 @@ def limits_of(journal: Journal, settings: Settings) -> Limits:
     recorded = journal.source.value("limits") if journal.source else None
     journal.note(
         "limits",
-        recorded or {"rounds": settings.max_rounds, "attempts": settings.max_attempts, "steps": settings.max_steps},
+        recorded
+        or {
+            "rounds": settings.max_rounds,
+            "attempts": settings.max_attempts,
+            "steps": settings.max_steps,
+            "ideas": settings.max_ideas,
+        },
     )
     return Limits(**journal.fact("limits"))
 

@@ -17,7 +17,7 @@ from perfcrew.records.events import Event
 from perfcrew.records.evidence import Check
 from perfcrew.records.survey import Bout, Comparison, Revision
 from perfcrew.records.target import Target, Workload
-from perfcrew.report.comparing import conclude, guarded
+from perfcrew.report.comparing import conclude, goal_checks, guarded
 from perfcrew.report.survey_seal import seal
 from perfcrew.settings import Settings
 from perfcrew.verdict import decide
@@ -44,6 +44,8 @@ class CompareOptions:
     within_s: float | None = None
     """Seconds that all duels together may take, A/A included."""
     check_behaviour: bool = False
+    goals: bool = False
+    """Hold the candidate to the description's limits as well."""
     quick: bool = False
 
 
@@ -84,6 +86,7 @@ async def compare_revisions(
         match = _Match(workspace, base, candidate, tell)
         bouts, missed = await _compare_all(match, options.within_s)
         checks = await _check(match) if options.check_behaviour else ()
+        checks = (*checks, *goal_checks(bouts, target.goal)) if options.goals else checks
         outcome, reason = conclude(bouts, checks)
         comparison = Comparison(
             base=base, candidate=candidate, outcome=outcome, reason=reason, environment=describe_machine(),

@@ -4,11 +4,12 @@ from langgraph.runtime import Runtime
 
 from agents.crew import Crew
 from graphs.attempts import name_attempts
+from graphs.handover import hand_over
 from graphs.phase import Context, Node, Run, given
 from graphs.state import Composed, RunState, Update
 from perfcrew.llm.accounts import note_prices
 from perfcrew.records.evidence import Measurement, Verdict
-from perfcrew.records.report import PageDuel, Report
+from perfcrew.records.report import Handover, PageDuel, Report
 from perfcrew.records.work import PlanStep
 from perfcrew.report.build import Comparison, Material, build_report
 from perfcrew.verdict import decide
@@ -81,7 +82,9 @@ def _latest_steps(state: RunState) -> set[str]:
     return {step.id for step in steps}
 
 
-def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | None = None) -> Report:
+def conclude(
+    state: RunState, crew: Crew, wall_seconds: float, branch: str | None = None, handover: Handover | None = None
+) -> Report:
     """The report of the run as it stands."""
     workspace, usage = crew.workspace, crew.budget.usage()
     kept = any(change.kept for change in state["changes"])
@@ -118,6 +121,7 @@ def conclude(state: RunState, crew: Crew, wall_seconds: float, branch: str | Non
             notes=(*state["notes"], *name_attempts(crew.journal), *_drift(crew)),
             environment={"digest": workspace.environment},
             failures=tuple(f"{name}: {why}" for name, why in state["failures"].items() if why),
+            handover=handover,
         )
     )
 
@@ -147,8 +151,9 @@ def deliver(context: Context = given) -> Node:
         settled = settle(state)
         offered = settled["verdict"] is not None and settled["verdict"].accepted and settled["head"] != state["base"]
 
+        made = await hand_over(settled, crew, conclude(settled, crew, 0.0, branch)) if offered else None
         if offered:
-            head = settled["head"]
+            head = (made and made.commit) or settled["head"]
             await crew.journal.effect(
                 "report", f"publish {head}", bool, lambda: _publish(crew, run, head, branch), reapply=True
             )
@@ -161,7 +166,7 @@ def deliver(context: Context = given) -> Node:
                     reapply=True,
                 )
         note_prices(crew.journal, crew.budget.usage(), crew.catalogue)
-        return Update(report=conclude(settled, crew, run.clock(), branch if offered else None))
+        return Update(report=conclude(settled, crew, run.clock(), branch if offered else None, made))
 
     return report
 

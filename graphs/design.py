@@ -8,7 +8,7 @@ from agents.crew import Crew
 from graphs.state import RunState, Update
 from perfcrew.errors import ReplayMiss
 from perfcrew.records.work import Card
-from prompts import render, strategies_for
+from prompts import circumstances, layers_of, render, strategies_for
 from tools.knowledge import describe_paths
 
 PATHS_SHOWN = 12
@@ -31,7 +31,11 @@ async def design(state: RunState, crew: Crew) -> Update:
         state["evidence"].values(),
         state["snapshot"],
         state["changes"],
-        strategies_for({finding.kind for finding in findings}),
+        strategies_for(
+            {finding.kind for finding in findings},
+            layers_of(state["request"].variation),
+            circumstances(target, state["request"], findings, state["evidence"].values()),
+        ),
         await crew.journal.effect(lane, "paths", str, paths),
         crew.limits.steps,
     )

@@ -1,4 +1,4 @@
-"""The gates of one candidate commit, cheap ones first: screens, tests, answers, the duel, the user's own checks."""
+"""The gates of a candidate commit, cheap ones first: screens, tests, migrations, answers, duel, user's checks."""
 
 import asyncio
 import re
@@ -16,8 +16,10 @@ from tools.counts import keep_counts
 from tools.duel import QUICK, Duel, floors_of, run_duel
 from tools.git import touched
 from tools.lease import quiet_lease
+from tools.migrations import may_migrate
 from tools.page_duel import duel_pages
 from tools.queries import count_queries
+from tools.rehearsal import rehearse_migrations
 from tools.rolling import check_rolling
 from tools.screening import screen_candidate
 from tools.steady_tests import judge_tests
@@ -42,6 +44,8 @@ class Candidate:
     aim: str
     """Metric that the change is to move."""
     name: str
+    touched: tuple[str, ...] = ()
+    """Paths that the commit changes."""
 
 
 async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, lane: str) -> Verdict:
@@ -56,6 +60,9 @@ async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, 
     )
     if tests.facts.get("passed_all") == 0:
         return refuse(Check(name="existing tests", passed=False, detail=tests.digest[:1500]))
+    rehearsed = await _rehearse(crew, candidate, lane)
+    if rehearsed is not None and not rehearsed.passed:
+        return refuse(rehearsed)
     checks = await crew.journal.effect(
         lane, "behaviour", TypeAdapter(tuple[Check, ...]), lambda: _compare(crew, candidate), asked=commit
     )
@@ -69,6 +76,7 @@ async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, 
     except InstrumentError as error:
         return refuse(Check(name="duel", passed=False, detail=str(error)))
     passed = (*screens, Check(name="existing tests", passed=True, detail=tests.title), *checks)
+    passed = (*passed, rehearsed) if rehearsed else passed
     verdict = decide(duel.effects, passed, aim=candidate.aim, samples=duel.samples)
     if not verdict.accepted or not workspace.target.check:
         return verdict
@@ -100,6 +108,21 @@ async def _screen(crew: Crew, candidate: Candidate, lane: str) -> tuple[Check, .
     except ReplayMiss:
         # A frozen recording from before there were screens.
         return ()
+
+
+async def _rehearse(crew: Crew, candidate: Candidate, lane: str) -> Check | None:
+    """A new migration down and up again on a copy of the data; None where there is none."""
+    if not may_migrate(candidate.touched):
+        return None
+
+    async def run() -> Check | None:
+        return await rehearse_migrations(crew.workspace, candidate.parent, candidate.commit)
+
+    kind: TypeAdapter[Check | None] = TypeAdapter(Check | None)
+    try:
+        return await crew.journal.effect(lane, "migrations", kind, run, asked=candidate.commit)
+    except ReplayMiss:  # recorded before there were rehearsals
+        return None
 
 
 async def _compare(crew: Crew, candidate: Candidate) -> tuple[Check, ...]:

@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     """How often the architect may plan while goals are unmet."""
     max_attempts: int = Field(default=2, ge=1, le=10)
     """How often the coder may try one step of the plan."""
+    max_ideas: int = Field(default=1, ge=1, le=4)
+    """How many ideas for one step the coder tries side by side, each attempt in worktrees of their own; the best by its
+    duel is kept. The model's time overlaps, the duels do not."""
     max_steps: int = Field(default=8, ge=1, le=50)
     """Most steps in one plan."""
     sandbox: Literal["auto", "off"] = "auto"

@@ -6,8 +6,12 @@ from pathlib import Path
 from string import Template
 
 from prompts.strategies import strategies_for
+from prompts.strategies.fitting import circumstances, layers_of
 
-__all__ = ["FOLDER", "prompt_digest", "prompt_names", "prompt_variables", "render", "strategies_for"]
+__all__ = [
+    "FOLDER", "circumstances", "layers_of", "prompt_digest", "prompt_names", "prompt_variables", "render",
+    "strategies_for",
+]  # fmt: skip
 
 FOLDER = Path(__file__).parent
 _NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")

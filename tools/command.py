@@ -10,11 +10,12 @@ from pydantic import Field
 
 from perfcrew.errors import ToolError, UserError
 from perfcrew.records.base import Record
-from tools.edit import violations
+from tools.edit import MAX_BYTES, violations
 from tools.environment import prepare_environment
 from tools.git import changed_paths, list_paths
 from tools.launch import Place, link_packages, run_at, runtime_folders
 from tools.lease import quiet_lease
+from tools.lint import complain
 from tools.paths import is_secret
 from tools.process import Finished
 from tools.sandbox import VISIBLE
@@ -43,6 +44,17 @@ class RunCommand(Record):
     )  # fmt: skip
 
 
+async def _complaints(worktree: Path, names: list[str]) -> list[tuple[str, str]]:
+    """What is wrong with files that a command wrote, as with edits; a link is not followed."""
+    found = []
+    for name in names:
+        path = worktree / name
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found.append((name, await complain(path, name, text)))
+    return found
+
+
 @tool(RunCommand, writes=True)
 async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput:
     """Run a command in the worktree, with the target's own interpreter and packages, for at most 120 seconds. It has no
@@ -50,7 +62,8 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
     if workspace.worktree is None:
         raise ToolError("there is no worktree to run commands in here")
     env = await prepare_environment(workspace)
-    scratch = workspace.folder / "scratch"
+    # Of this worktree alone: another attempt may be at work beside it, and its folder is removed at the end.
+    scratch = workspace.folder / f"scratch-{workspace.worktree.name}"
     # The application may need its secrets; a command of a model's does not.
     secret = tuple(path for path in await list_paths(workspace.worktree) if is_secret(path))
     place = Place(env=env, workdir=workspace.worktree, scratch=scratch, masked=secret)
@@ -71,6 +84,9 @@ async def run_command(arguments: RunCommand, workspace: Workspace) -> ToolOutput
     after = await changed_paths(workspace.worktree)
     if new := sorted(set(after) - before):
         parts.append(f"[changed by this command: {', '.join(new[:20])}{' …' if len(new) > 20 else ''}]")
+        parts += [
+            f"{name}:{complaint}" for name, complaint in await _complaints(workspace.worktree, new[:20]) if complaint
+        ]
     forbidden = violations(after, workspace.protected)
     if forbidden:
         parts.append(f"[protected, so this can't be kept: {', '.join(forbidden[:20])}; restore these files]")

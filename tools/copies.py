@@ -65,7 +65,7 @@ async def open_copy(workspace: Workspace, name: str, folder: Path) -> AsyncItera
         raise InstrumentError("the target description has no [database], so no query can be explained")
     data = await copy_data(workspace, name, folder)
     try:
-        copy = await asyncio.to_thread(_connect, database.engine, data.url)
+        copy = await asyncio.to_thread(connect_copy, database.engine, data.url)
         try:
             yield copy
         finally:
@@ -74,7 +74,8 @@ async def open_copy(workspace: Workspace, name: str, folder: Path) -> AsyncItera
         await data.drop()
 
 
-def _connect(engine: str, url: str) -> Copy:
+def connect_copy(engine: str, url: str) -> Copy:
+    """Open a database that is a copy already, by its URL."""
     # Each driver is imported where it is used.
     if engine == "sqlite":
         from tools.explain_sqlite import SqliteCopy

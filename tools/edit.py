@@ -1,11 +1,7 @@
 """Changing the target's sources: the coder's tools, held inside its worktree and off what is protected."""
 
-import ast
 import difflib
-import json
 import os
-import tomllib
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +10,7 @@ from pydantic import Field
 from perfcrew.errors import Forbidden, ToolError
 from perfcrew.records.base import Record
 from tools.git import working_diff
+from tools.lint import complain
 from tools.paths import is_secret, matches, resolve_inside
 from tools.source import read_text
 from tools.tool import ToolOutput, tool
@@ -58,25 +55,26 @@ def violations(paths: Iterable[str], protected: Iterable[str]) -> tuple[str, ...
 @tool(ReplaceText, writes=True)
 async def replace_text(arguments: ReplaceText, workspace: Workspace) -> ToolOutput:
     """Replace a piece of a file. The old text has to occur exactly once, so take enough lines around it."""
-    root, path = _writable(workspace, arguments.path)
+    root, path = writable(workspace, arguments.path)
     if not path.is_file():
         raise ToolError(f"{arguments.path}: no such file; write_file makes one")
     text = read_text(root, path)
     count = text.count(arguments.old)
     if count != 1:
-        raise ToolError(_explain_miss(arguments.path, text, arguments.old, count))
+        raise ToolError(explain_miss(arguments.path, text, arguments.old, count))
     if arguments.old == arguments.new:
         raise ToolError("old and new text are the same")
     line = text[: text.index(arguments.old)].count("\n") + 1
     changed = text.replace(arguments.old, arguments.new)
-    _write(path, changed)
-    return ToolOutput(content=f"{arguments.path}: replaced at line {line}{_complain(arguments.path, changed)}")
+    write_text(path, changed)
+    complaint = await complain(path, arguments.path, changed)
+    return ToolOutput(content=f"{arguments.path}: replaced at line {line}{complaint}")
 
 
 @tool(WriteFile, writes=True)
 async def write_file(arguments: WriteFile, workspace: Workspace) -> ToolOutput:
     """Write a whole file, new or in place of the old one. For a small change in a large file use replace_text."""
-    _, path = _writable(workspace, arguments.path)
+    _, path = writable(workspace, arguments.path)
     if path.is_dir():
         raise ToolError(f"{arguments.path} is a folder")
     existed = path.exists()
@@ -84,17 +82,17 @@ async def write_file(arguments: WriteFile, workspace: Workspace) -> ToolOutput:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise ToolError(f"{arguments.path}: a file is where a folder is needed") from error
-    _write(path, arguments.content)
+    write_text(path, arguments.content)
     done = "replaced" if existed else "made"
     lines = len(arguments.content.splitlines())
-    complaint = _complain(arguments.path, arguments.content)
+    complaint = await complain(path, arguments.path, arguments.content)
     return ToolOutput(content=f"{arguments.path}: {done}, {lines} lines{complaint}")
 
 
 @tool(DeleteFile, writes=True)
 async def delete_file(arguments: DeleteFile, workspace: Workspace) -> ToolOutput:
     """Delete a file."""
-    _, path = _writable(workspace, arguments.path)
+    _, path = writable(workspace, arguments.path)
     if not path.is_file():
         raise ToolError(f"{arguments.path}: no such file")
     path.unlink()
@@ -109,7 +107,12 @@ async def show_changes(_: ShowChanges, workspace: Workspace) -> ToolOutput:
     return ToolOutput(content=await working_diff(workspace.worktree) or "nothing was changed")
 
 
-def _writable(workspace: Workspace, name: str) -> tuple[Path, Path]:
+def writable(workspace: Workspace, name: str) -> tuple[Path, Path]:
+    """The worktree, and the place in it of a path that may be changed.
+
+    Raises:
+        ToolError: there is no worktree, or the path leads out of it, is protected, or looks like a secret.
+    """
     root = workspace.worktree
     if root is None:
         raise ToolError("nothing may be written here")
@@ -121,7 +124,12 @@ def _writable(workspace: Workspace, name: str) -> tuple[Path, Path]:
     return root, path
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file, never through a link.
+
+    Raises:
+        ToolError: it is too large, or can't be written.
+    """
     content = text.encode()
     if len(content) > MAX_BYTES:
         raise ToolError(f"{path.name}: {len(content)} bytes; at most {MAX_BYTES} can be written")
@@ -134,7 +142,8 @@ def _write(path: Path, text: str) -> None:
         file.write(content)
 
 
-def _explain_miss(name: str, text: str, old: str, count: int) -> str:
+def explain_miss(name: str, text: str, old: str, count: int) -> str:
+    """Why a text that has to occur once is no place for an edit, with the passage most like it."""
     if count > 1:
         starts = [index for index in range(len(text)) if text.startswith(old, index)]
         places = ", ".join(str(text[:start].count("\n") + 1) for start in starts[:8])
@@ -157,21 +166,3 @@ def _closest(lines: list[str], wanted: list[str]) -> tuple[int, float]:
         if matcher.real_quick_ratio() > ratio and matcher.quick_ratio() > ratio and matcher.ratio() > ratio:
             best, ratio = start, matcher.ratio()
     return best, ratio
-
-
-def _complain(name: str, text: str) -> str:
-    """What is wrong with the file as it stands now, where its kind can be told; nothing if it can be read."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if name.endswith(".py"):
-                compile(text, name, "exec", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
-            elif name.endswith(".json"):
-                json.loads(text)
-            elif name.endswith(".toml"):
-                tomllib.loads(text)
-    except SyntaxError as error:
-        return f"\nBut it does not compile now: line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f"\nBut it can't be read now: {str(error).splitlines()[0]}"
-    return ""

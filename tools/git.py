@@ -107,9 +107,11 @@ async def checkout(clone: Path, commit: str, folder: Path) -> None:
             return
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        await git(["worktree", "prune"], clone)
-        # Forced twice: an addition that was killed half way leaves its entry locked.
-        await git(["worktree", "add", "--quiet", "--force", "--force", "--detach", str(folder), commit], clone)
+        # Git reads the entries of all worktrees while it adds one, also those that another addition is still writing.
+        async with _locks.setdefault(str(clone), asyncio.Lock()):
+            await git(["worktree", "prune"], clone)
+            # Forced twice: an addition that was killed half way leaves its entry locked.
+            await git(["worktree", "add", "--quiet", "--force", "--force", "--detach", str(folder), commit], clone)
 
 
 async def _is_worktree(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from tools.browser import open_browser
 from tools.load import split_cores
 from tools.node_programs import find_program, run_program
 from tools.process import probe, run, start
+from tools.promtool import check_rules
 from tools.sandbox import available, describe
 from tools.spy import find_spy
 from tools.workspace import Workspace
@@ -238,6 +239,15 @@ def _node_program(name: str) -> Try:
     return attempt
 
 
+async def _try_promtool(_: Workspace) -> str:
+    wrong = await check_rules("groups: []\n")
+    if wrong is None:
+        raise _Missing("not installed (Debian: apt-get install prometheus)")
+    if wrong:
+        raise _Missing(f"does not work: {wrong[0]}")
+    return "accepts an empty file of rules"
+
+
 async def _try_counter(workspace: Workspace) -> str:
     return f"compiled {(await compile_counter(workspace)).name}"
 
@@ -258,4 +268,5 @@ _INSTRUMENTS: tuple[tuple[str, str, bool, Try], ...] = (
     ("chromium", "web vitals", False, _try_browser),
     ("lighthouse", "Lighthouse's audits", False, _node_program("lighthouse")),
     ("source-map-explorer", "bundles by module", False, _node_program("source-map-explorer")),
+    ("promtool", "checking alert rules", False, _try_promtool),
 )

@@ -85,6 +85,8 @@ def _commands(target: Target) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     data = [("database, seed", database.seed), ("database, migrate", database.migrate)] if database else []
     yield from ((key, command, ARM_PLACEHOLDERS) for key, command in arm if command is not None)
     yield from ((key, command, _DATA_PLACEHOLDERS) for key, command in data if command is not None)
+    if database and database.rollback:
+        yield "database, rollback", database.rollback, (*_DATA_PLACEHOLDERS, "version")
     for workload in target.workload:
         held_out = workload.held_out.command if workload.held_out else None
         key = f"workload {workload.name}"

@@ -83,6 +83,7 @@ def compare_options(given: Mapping[str, Any]) -> CompareOptions:
         workloads=tuple(given["workloads"]),
         within_s=given["within_s"],
         check_behaviour=given["check_behaviour"],
+        goals=given["goals"],
         quick=given["quick"],
     )
 

@@ -105,6 +105,17 @@ class PageDuel(Record):
     samples: ArtifactRef
 
 
+class Handover(Record):
+    """What a branch brings along so that its gains last, in a last commit of its own, and how it was checked."""
+
+    commit: str | None
+    """None where the target's tests did not pass with these files, so that they are not offered."""
+    files: tuple[str, ...]
+    checks: tuple[Check, ...]
+    absent: dict[str, str] = Field(default_factory=dict)
+    """Name of a check to why there is nothing to check."""
+
+
 class Report(Record):
     """A whole run."""
 
@@ -155,8 +166,12 @@ class Report(Record):
     """The target's goals, which `goals_met` and `criteria` judge."""
     workloads: dict[str, str] = Field(default_factory=dict)
     """Workload name to kind; the first one decides."""
+    database: str | None = None
+    """Engine of the target's database; empty where it has none, None in reports of before this was noted."""
     failures: tuple[str, ...] = ()
     """Why validation could not be done; empty when it was."""
+    handover: Handover | None = None
+    """None where no branch is offered."""
     seal: str = ""
     """SHA-256 of all other fields: catches a slip in those that no raw file gives, such as usage."""
     model_config = ConfigDict(populate_by_name=True)

@@ -136,6 +136,9 @@ class Database(Record):
     """Makes the pristine copy, once a run, from the base commit."""
     migrate: str | None = None
     """Brings an arm's copy to the arm's version of the schema."""
+    rollback: str | None = None
+    """Takes a copy back to the base's schema, to prove that it can be; it knows {version}, what the base's newest
+    migration is numbered. Without it the tool's own way is derived from `migrate`."""
 
 
 class Settings(Record):

@@ -7,7 +7,7 @@ from typing import Any
 
 from perfcrew.records.base import ArtifactRef, Record
 from perfcrew.records.evidence import Check, Effect, Evidence, Measurement
-from perfcrew.records.report import ChangeRow, PageDuel, PhaseRow, Report, UsageTable
+from perfcrew.records.report import ChangeRow, Handover, PageDuel, PhaseRow, Report, UsageTable
 from perfcrew.records.target import Target
 from perfcrew.records.work import Card, Change, Finding, Plan, RecipeRequest, Review, Snapshot
 from perfcrew.report.derive import derive, row_metrics
@@ -56,6 +56,7 @@ class Material:
     environment: dict[str, str] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     """What kept validation from being done; makes the outcome `incomplete`."""
+    handover: Handover | None = None
 
 
 def build_report(material: Material) -> Report:
@@ -64,6 +65,7 @@ def build_report(material: Material) -> Report:
         **_copy_fields(material),
         target=material.target.target.name,
         goals=material.target.goal,
+        database=material.target.database.engine if material.target.database else "",
         workloads={workload.name: workload.kind for workload in material.target.workload},
         changes=tuple(row_change(change) for change in material.changes),
         effects=material.final.effects if material.final else (),
@@ -114,6 +116,6 @@ def _copy_fields(material: Material) -> dict[str, Any]:
     names = (
         "run_id", "request", "base_commit", "head_commit", "branch", "answered_by", "plans", "findings", "evidence",
         "measurements", "checks", "reviews", "snapshot", "board", "phases", "wall_seconds", "usage", "models",
-        "prompts", "notes", "environment", "failures", "pages",
+        "prompts", "notes", "environment", "failures", "pages", "handover",
     )  # fmt: skip
     return {name: getattr(material, name) for name in names}

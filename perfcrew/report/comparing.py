@@ -7,6 +7,8 @@ from perfcrew.duel_stats import guard_effects
 from perfcrew.records.base import Outcome
 from perfcrew.records.evidence import Check
 from perfcrew.records.survey import Bout
+from perfcrew.records.work import Criterion
+from perfcrew.report.figures import name_metric, show_figure
 from perfcrew.verdict import guard_checks
 
 _WORST_FIRST: tuple[Outcome, ...] = ("regressed", "improved", "underpowered", "no_significant_change")
@@ -23,6 +25,28 @@ def guarded(bouts: Sequence[Bout], artifacts: Artifacts) -> tuple[Bout, ...]:
         bout.model_copy(update={"guards": tuple(effect for effect in effects if effect.workload == bout.workload)})
         for bout in bouts
     )
+
+
+def goal_checks(bouts: Sequence[Bout], goals: Iterable[Criterion]) -> tuple[Check, ...]:
+    """Whether the candidate holds the description's limits (`at_most`, `at_least`), a check for each that was measured.
+
+    A limit that the base misses as well says that this machine, or the base, is slower than where it was set; whether
+    the candidate became worse is then for the duel to say.
+    """
+    effects = {(effect.workload, effect.metric): effect for bout in bouts for effect in bout.effects}
+    checks = []
+    for goal in goals:
+        effect = effects.get((goal.workload, goal.metric))
+        if effect is None or effect.doubt or goal.comparison == "improve_by":
+            continue
+        sign = 1 if goal.comparison == "at_most" else -1
+        held, before = (sign * value <= sign * goal.value for value in (effect.candidate, effect.base))
+        limit = f"{'at most' if sign > 0 else 'at least'} {show_figure(goal.metric, goal.value)}"
+        name = f"goal: {name_metric(goal.metric)} of {goal.workload} {limit}"
+        base, candidate = (show_figure(goal.metric, value) for value in (effect.base, effect.candidate))
+        missed = "" if held or before else "; the base misses it as well, so it decides nothing here"
+        checks.append(Check(name=name, passed=held or not before, detail=f"{candidate}, base {base}{missed}"))
+    return tuple(checks)
 
 
 def conclude(bouts: Sequence[Bout], checks: Iterable[Check]) -> tuple[Outcome, str]:

@@ -1,6 +1,7 @@
 """The success criteria: the recipe's, the target's and the plan's, each judged by code from the recorded figures.
 
-A criterion is met, not met, or not applicable (None), and always says why. A wanted gain counts when the lower end of
+A criterion is met, not met, or not judged (None), and always says why: `not applicable` where the target has no such
+layer, else what was not measured. A wanted gain counts when the lower end of
 its interval reaches it: the worst that the measurements allow must be good enough. A figure that does not count, as
 where the load generator was the bottleneck, decides nothing.
 """
@@ -12,6 +13,9 @@ from perfcrew.records.work import Criterion
 from perfcrew.report.figures import name_metric, show_figure, show_interval, show_ratio
 
 _RESPONSE = ("http.p50_ms", "http.p95_ms", "command.seconds")
+_SERVED = ("http", "locust")
+"""Kinds of workload that load a server."""
+_TIMED = (*_SERVED, "command")
 _HALVED = 2.0
 """More than 50 % less time is more than twice as good."""
 _MEMORY_RATIO = 1 / 0.7
@@ -64,19 +68,23 @@ def evidence_after(report: Report, kind: str) -> tuple[Evidence, ...]:
 
 def _judge_recipe(report: Report) -> tuple[CriterionRow, ...]:
     return (
-        _judge_gain(report, "response time improved by more than 50 %", _RESPONSE, _HALVED),
+        _judge_gain(report, "response time improved by more than 50 %", _RESPONSE, _HALVED, _TIMED),
         _judge_queries(report),
         _judge_memory(report),
         _judge_cpu(report),
         _judge_vitals(report),
         _judge_regressions(report),
-        _judge_gain(report, "load capacity increased by more than 100 %", ("http.rps",), _DOUBLED),
+        _judge_gain(report, "load capacity increased by more than 100 %", ("http.rps",), _DOUBLED, _SERVED),
     )
 
 
-def _judge_gain(report: Report, name: str, metrics: tuple[str, ...], ratio: float) -> CriterionRow:
+def _judge_gain(
+    report: Report, name: str, metrics: tuple[str, ...], ratio: float, kinds: tuple[str, ...]
+) -> CriterionRow:
     """Whether each of the metrics became better by more than a ratio, at the workload that decides."""
-    first = next(iter(report.workloads), "")
+    first, kind = next(iter(report.workloads.items()), ("", ""))
+    if kind and kind not in kinds:
+        return _not_applicable(name, f"{first}, the workload that decides, is a {kind}, which has no such figure")
     rows = [row for row in report.metrics if row.name in metrics and row.workload == first]
     if not rows:
         return _not_measured(name)
@@ -89,6 +97,8 @@ def _judge_gain(report: Report, name: str, metrics: tuple[str, ...], ratio: floa
 def _judge_queries(report: Report) -> CriterionRow:
     name = "database queries optimised (no N+1)"
     traced = evidence_after(report, "queries")
+    if not traced and report.database == "":
+        return _not_applicable(name, "the target describes no database")
     if not traced:
         return CriterionRow(name=name, met=None, detail="no queries of the final version were traced")
     left = [pattern for item in traced for pattern in _find_patterns(item)]
@@ -112,7 +122,11 @@ def _find_patterns(traced: Evidence) -> list[str]:
 
 def _judge_memory(report: Report) -> CriterionRow:
     name = "memory usage reduced by more than 30 %"
-    first = next(iter(report.workloads), "")
+    first, kind = next(iter(report.workloads.items()), ("", ""))
+    if kind == "page":
+        return _not_applicable(
+            name, f"{first}, the workload that decides, is a page, and no load shows the server's memory"
+        )
     if doubt := _find_doubt(report, "memory.peak_mb", first):
         return _uncounted(name, doubt)
     row = _find_row(report, "memory.peak_mb", first)
@@ -130,6 +144,8 @@ def _judge_cpu(report: Report) -> CriterionRow:
     name = "CPU utilisation below 70 % under load"
     found = [(workload, _find_value(report, "cpu.utilisation", workload)) for workload in report.workloads]
     known = [(workload, value) for workload, value in found if value is not None]
+    if report.workloads and not any(kind in _SERVED for kind in report.workloads.values()):
+        return _not_applicable(name, "no workload puts a server under load")
     if not known:
         doubts = (_find_doubt(report, "cpu.utilisation", workload) for workload in report.workloads)
         doubt = next(filter(None, doubts), "")
@@ -143,7 +159,7 @@ def _judge_vitals(report: Report) -> CriterionRow:
     name = "all Core Web Vitals in the good range"
     pages = [workload for workload, kind in report.workloads.items() if kind == "page"]
     if not pages:
-        return CriterionRow(name=name, met=None, detail="the target describes no page workload")
+        return _not_applicable(name, "the target describes no page workload")
     told, ratings = [], []
     for page in pages:
         for vital in CORE:
@@ -220,6 +236,10 @@ def _describe_gain(row: MetricRow) -> str:
     figures = f"{show_figure(row.name, row.base)} → {show_figure(row.name, row.candidate)}"
     interval = "" if row.exact else f" ({show_interval(row.ratio_low, row.ratio_high)})"
     return f"{figures}, {show_ratio(row.ratio)} better{interval}" if row.ratio >= 1 else f"{figures}, worse{interval}"
+
+
+def _not_applicable(name: str, why: str) -> CriterionRow:
+    return CriterionRow(name=name, met=None, detail=f"not applicable: {why}")
 
 
 def _not_measured(name: str) -> CriterionRow:

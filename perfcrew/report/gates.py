@@ -1,7 +1,5 @@
 """The recipe's quality gates, judged by code; None with the plain reason where perfcrew does not do it yet."""
 
-from fnmatch import fnmatch
-
 from perfcrew.records.evidence import Check
 from perfcrew.records.report import CriterionRow, Report
 from perfcrew.report.criteria import evidence_after
@@ -10,22 +8,45 @@ TESTS_CHECK = "existing tests"
 """Name of the check that the target's own tests pass on the candidate."""
 REVERT_CHECK = "the branch reverts to the base"
 """Name of the check that reverting the branch's commits gives the base tree."""
-_DOCUMENTATION = ("*.md", "*.rst", "docs/*", "doc/*")
-_NO_TESTS = "perfcrew writes no performance test yet; `perfcrew run` repeats the workloads and goals of perfcrew.toml"
-_NO_DASHBOARDS = "perfcrew does not write dashboards yet; each plan step says what to watch"
-_NO_ALERTS = "perfcrew does not write alert rules yet; the goals are the thresholds"
+PERFORMANCE_CHECK = "performance test"
+DASHBOARD_CHECK = "dashboard"
+ALERTS_CHECK = "alert rules"
+PAGE_CHECK = "documentation page"
+ROLLBACK_CHECK = "rollback rehearsed"
+MIGRATION_CHECK = "migrations go down and up again"
+"""Names of the checks of what a branch brings along, and of the way back."""
 
 
 def judge_gates(report: Report) -> tuple[CriterionRow, ...]:
     """The six quality gates of the recipe, in its order."""
     return (
         _judge_tests(report),
-        _open("performance tests automated", _NO_TESTS),
-        _open("monitoring dashboards updated", _NO_DASHBOARDS),
-        _open("alerts configured for regressions", _NO_ALERTS),
-        _judge_documentation(report),
+        _judge_made(report, "performance tests automated", PERFORMANCE_CHECK),
+        _judge_made(report, "monitoring dashboards updated", DASHBOARD_CHECK),
+        _judge_made(report, "alerts configured for regressions", ALERTS_CHECK),
+        _judge_made(report, "documentation updated", PAGE_CHECK),
         _judge_rollback(report),
     )
+
+
+def _judge_made(report: Report, name: str, check_name: str) -> CriterionRow:
+    """A gate that a file on the branch passes."""
+    made = report.handover
+    if made is None:
+        return _open(name, _why_nothing(report))
+    if check_name in made.absent:
+        return _open(name, made.absent[check_name])
+    checks = [check for check in made.checks if check.name == check_name]
+    detail = "; ".join(check.detail for check in checks)
+    return CriterionRow(name=name, met=bool(checks) and all(check.passed for check in checks), detail=detail)
+
+
+def _why_nothing(report: Report) -> str:
+    if not any(change.kept for change in report.changes):
+        return "nothing was kept, so there is no result to hold on to"
+    if report.branch is None:
+        return "no branch is offered"
+    return "not made in this run: a recording stood in for the tools, and it has none"
 
 
 def _judge_tests(report: Report) -> CriterionRow:
@@ -46,20 +67,13 @@ def _judge_tests(report: Report) -> CriterionRow:
     return CriterionRow(name=name, met=met, detail=f"{passed} passed, {failed} failed")
 
 
-def _judge_documentation(report: Report) -> CriterionRow:
-    name = "documentation updated"
-    kept = [path for change in report.changes if change.kept for path in change.touched]
-    pages = sorted({path for path in kept if any(fnmatch(path, glob) for glob in _DOCUMENTATION)})
-    if pages:
-        return CriterionRow(name=name, met=True, detail=f"changed: {', '.join(pages)}")
-    return _open(name, "no kept change touches a documentation file; perfcrew does not write documentation yet")
-
-
 def _judge_rollback(report: Report) -> CriterionRow:
     name = "rollback plan tested"
     if not any(change.kept for change in report.changes):
         return _open(name, "nothing was kept, so there is nothing to roll back")
-    checks = _find_checks(report, REVERT_CHECK)
+    made = report.handover.checks if report.handover else ()
+    rehearsed = [check for check in made if check.name in (ROLLBACK_CHECK, MIGRATION_CHECK)]
+    checks = [*_find_checks(report, REVERT_CHECK), *rehearsed]
     if checks:
         detail = "; ".join(check.detail or check.name for check in checks)
         return CriterionRow(name=name, met=all(check.passed for check in checks), detail=detail)

@@ -1,11 +1,14 @@
 """The recipe's optimisation strategies, one Markdown file per family, chosen by the findings at hand.
 
-A file begins with its title and three header lines, and has five paragraphs:
+A file begins with its title and three or four header lines, and has five paragraphs:
 
     # Eager loading
     layer: database
     findings: n_plus_one
     metrics: db.queries_per_request, http.p95_ms
+    needs: database
+
+The last header line stands where a strategy fits some targets only; `prompts.strategies.fitting` knows what it names.
 
     Use when: …   How: …   Cost: …   Pitfalls: …   Proof: …
 """
@@ -18,6 +21,7 @@ from typing import cast, get_args
 from perfcrew.records.base import Record
 from perfcrew.records.metrics import METRICS
 from perfcrew.records.work import FindingKind, Layer
+from prompts.strategies.fitting import Circumstance
 
 FOLDER = Path(__file__).parent
 PARAGRAPHS = ("Use when:", "How:", "Cost:", "Pitfalls:", "Proof:")
@@ -33,6 +37,8 @@ class Strategy(Record):
     findings: tuple[FindingKind, ...]
     metrics: tuple[str, ...]
     """The metrics that prove it, by their standard names."""
+    needs: tuple[Circumstance, ...]
+    """What a target must have for it to fit; nothing where it fits them all."""
     body: str
 
 
@@ -45,8 +51,10 @@ def read_strategy(path: Path) -> Strategy:
     head, _, body = path.read_text(encoding="utf-8").partition("\n\n")
     title, *lines = head.splitlines()
     header = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    if not title.startswith("# ") or list(header) != ["layer", "findings", "metrics"]:
-        raise ValueError(f"{path.name}: expected a title, then the lines layer, findings, metrics, then an empty line")
+    names = ["layer", "findings", "metrics"]
+    if not title.startswith("# ") or list(header) not in (names, [*names, "needs"]):
+        wanted = "layer, findings, metrics and where it fits some targets only needs"
+        raise ValueError(f"{path.name}: expected a title, then the lines {wanted}, then an empty line")
     if header["layer"] not in get_args(Layer):
         raise ValueError(f"{path.name}: layer {header['layer']!r} is none of {', '.join(get_args(Layer))}")
     return Strategy(
@@ -55,6 +63,10 @@ def read_strategy(path: Path) -> Strategy:
         layer=cast(Layer, header["layer"]),
         findings=cast(tuple[FindingKind, ...], _names(path, header["findings"], get_args(FindingKind))),
         metrics=_names(path, header["metrics"], METRICS),
+        needs=cast(
+            tuple[Circumstance, ...],
+            _names(path, header["needs"], get_args(Circumstance)) if "needs" in header else (),
+        ),
         body=_paragraphs(path, body),
     )
 
@@ -65,13 +77,18 @@ def all_strategies() -> tuple[Strategy, ...]:
     return tuple(read_strategy(path) for path in sorted(FOLDER.glob("*.md")))
 
 
-def choose_strategies(kinds: Iterable[FindingKind], layers: Collection[Layer] | None = None) -> tuple[Strategy, ...]:
+def choose_strategies(
+    kinds: Iterable[FindingKind],
+    layers: Collection[Layer] | None = None,
+    around: Collection[Circumstance] | None = None,
+) -> tuple[Strategy, ...]:
     """The strategies that fit the given kinds of findings, each once, in the order of the kinds.
 
     Args:
         kinds: kinds of findings, the most important first; a set is taken in alphabetical order, as prompts must not
             differ from one process to the next.
         layers: only strategies of these layers; None means all.
+        around: what the target has, as `circumstances` tells; None offers what needs something as well.
 
     Raises:
         ValueError: a kind is unknown.
@@ -80,15 +97,23 @@ def choose_strategies(kinds: Iterable[FindingKind], layers: Collection[Layer] | 
     for kind in sorted(kinds) if isinstance(kinds, Set) else kinds:
         if kind not in get_args(FindingKind):
             raise ValueError(f"{kind!r} is no kind of finding; kinds are: {', '.join(get_args(FindingKind))}")
-        fitting = (strategy for strategy in all_strategies() if kind in strategy.findings)
+        fitting = (strategy for strategy in all_strategies() if kind in strategy.findings and _fits(strategy, around))
         chosen.update({strategy.name: strategy for strategy in fitting if layers is None or strategy.layer in layers})
     return tuple(chosen.values())
 
 
-def strategies_for(kinds: Iterable[FindingKind], layers: Collection[Layer] | None = None) -> str:
+def _fits(strategy: Strategy, around: Collection[Circumstance] | None) -> bool:
+    return around is None or all(each in around for each in strategy.needs)
+
+
+def strategies_for(
+    kinds: Iterable[FindingKind],
+    layers: Collection[Layer] | None = None,
+    around: Collection[Circumstance] | None = None,
+) -> str:
     """The text of the strategies that fit the given kinds of findings, for a prompt; empty when none fits."""
     parts = []
-    for strategy in choose_strategies(kinds, layers):
+    for strategy in choose_strategies(kinds, layers, around):
         proven = ", ".join(strategy.metrics)
         parts.append(f"### {strategy.title} ({strategy.layer}; moves {proven})\n\n{strategy.body}")
     return "\n\n".join(parts)

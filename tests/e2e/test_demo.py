@@ -60,6 +60,9 @@ async def look_at_repository(scratch: Path, report: dict[str, Any]) -> None:
     assert (await git(scratch, "branch", "--format=%(refname:short)")).split() == ["main", report["branch"]]
     assert await git(scratch, "rev-parse", "main") == report["base_commit"]
     kept = [change["commit"] for change in report["changes"] if change["kept"]]
+    # The last commit is the hand-over: what was promised lies in it, and code checked it.
+    kept.append(report["handover"]["commit"])
+    assert [gate["met"] for gate in report["gates"]] == [True] * 6, report["gates"]
     assert (await git(scratch, "log", "--format=%H", "--reverse", f"main..{report['branch']}")).split() == kept
     await git(scratch, "checkout", "--quiet", "-B", "undone", report["branch"])
     await git(scratch, "-c", "user.name=t", "-c", "user.email=t@t", "revert", "--no-edit", f"main..{report['branch']}")

@@ -23,13 +23,13 @@ async def workspace(tmp_path: Path) -> Workspace:
 
 
 async def test_output_exit_code_and_changes(workspace: Workspace) -> None:
-    script = "import app; open('new.py', 'w').write('x'); print({'value': app.value}); raise SystemExit(3)"
+    script = "import app; open('new.py', 'w').write('x = 1'); print({'value': app.value}); raise SystemExit(3)"
     output = await run_command.call({"command": f'{PYTHON} -c "{script}"'}, workspace)
     assert output.is_error
     assert output.content == "exit code 3\n{'value': 1}\n[changed by this command: new.py]"
     output = await run_command.call({"command": "sh -c 'echo ${HOME} | wc -l'"}, workspace)
     assert output.content == "exit code 0\n1" and not output.is_error
-    assert not (workspace.folder / "scratch").exists()
+    assert not list(workspace.folder.glob("scratch*"))
 
 
 async def test_protected_changes_are_named(workspace: Workspace) -> None:
@@ -78,3 +78,8 @@ async def test_mistakes_are_told(workspace: Workspace) -> None:
         await run_command.call({"command": "true"}, replace(workspace, worktree=None))
     with pytest.raises(ToolError, match="No closing quotation"):
         await run_command.call({"command": "echo 'x"}, workspace)
+
+
+async def test_what_a_command_breaks_is_told(workspace: Workspace) -> None:
+    output = await run_command.call({"command": "sh -c 'echo \"print(valeu)\" > new.py'"}, workspace)
+    assert "[changed by this command: new.py]\nnew.py:\nBut line 1: F821 Undefined name `valeu`" in output.content

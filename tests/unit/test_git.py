@@ -338,3 +338,12 @@ async def test_a_checkout_does_not_take_another_tasks_reset_for_a_crash(
     monkeypatch.setattr(git, "git", slow)
     await asyncio.gather(git.reset(folder, head), check_out())
     assert mark.exists(), "the worktree was removed and made again"
+
+
+async def test_worktrees_can_be_added_at_the_same_time(repo: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "run" / "clone"
+    await git.clone(repo, clone)
+    head = (await git.inspect_repo(repo)).head
+    folders = [tmp_path / "run" / f"side-{number}" for number in range(8)]
+    await asyncio.gather(*(git.checkout(clone, head, folder) for folder in folders))
+    assert all((folder / ".git").is_file() for folder in folders)

@@ -2,14 +2,18 @@
 
 import hashlib
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 import prompts
+from perfcrew.records.evidence import Evidence
 from perfcrew.records.metrics import METRICS
-from perfcrew.records.work import FindingKind
+from perfcrew.records.target import Target
+from perfcrew.records.work import Finding, FindingKind, Place, RecipeRequest, TechnicalEnvironment
+from prompts import circumstances, layers_of
 from prompts.strategies import MAX_LINES, all_strategies, choose_strategies, read_strategy
+from prompts.strategies.fitting import Circumstance
 
 GOOD = """# A title
 layer: backend
@@ -156,3 +160,57 @@ def test_a_malformed_strategy_names_file_and_cause(tmp_path: Path, old: str, new
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(ValueError, match=rf"^sample\.md: .*{problem}"):
         read_strategy(path)
+
+
+def a_finding(kind: FindingKind, claim: str = "c") -> Finding:
+    return Finding(
+        id=f"{kind}@x", kind=kind, place=Place(), claim=claim, evidence=(), severity="low", remedy="r", prevention="p",
+        source="detector",
+    )  # fmt: skip
+
+
+def what_there_is(*findings: Finding, stack: str = "", scanned: int = 0, **target: Any) -> frozenset[str]:
+    workload = ({"name": "w", "request": ({"path": "/"},)},)
+    described = Target.model_validate({"target": {"name": "t", "start": "s {port}"}, "workload": workload, **target})
+    request = RecipeRequest(environment=TechnicalEnvironment(stack=stack))
+    facts: dict[str, Any] = {"plan.0.id": "q", "plan.0.scanned": scanned}
+    plans = Evidence(id="explain@w", kind="explain", title="t", digest="d", facts=facts)
+    return frozenset(circumstances(described, request, findings, (plans,)))
+
+
+def test_what_a_target_has_is_read_off() -> None:
+    assert what_there_is() == frozenset()
+    assert what_there_is(database={"engine": "sqlite"}, scanned=10**8) == {"database"}
+    assert what_there_is(database={"engine": "postgresql"}, scanned=10**6) == {"database"}
+    assert what_there_is(database={"engine": "postgresql"}, scanned=10**8) == {"database", "large_table"}
+    assert what_there_is(a_finding("bundle_size", "main.js is 2 MB")) == {"page"}
+    assert what_there_is(a_finding("heavy_image")) == {"page", "images"}
+    assert what_there_is(a_finding("large_payload", "a list of images as JSON")) == frozenset()
+    assert what_there_is(stack="FastAPI, Redis 7") == {"shared_cache"}
+
+
+def test_only_what_fits_is_offered() -> None:
+    kinds: list[FindingKind] = ["slow_query", "large_payload", "cache_miss", "bundle_size"]
+    small = {strategy.name for strategy in choose_strategies(kinds, around={"database"})}
+    assert {"database-indexing", "application-pagination", "application-memory-caching"} <= small
+    assert not small & {
+        "database-partitioning",
+        "frontend-images",
+        "frontend-lazy-loading",
+        "application-redis-caching",
+    }
+    every = {strategy.name for strategy in choose_strategies(kinds)}
+    assert {strategy.name for strategy in choose_strategies(kinds, around=get_args(Circumstance))} == every
+
+
+@pytest.mark.parametrize("kind", get_args(FindingKind))
+def test_every_kind_is_served_where_it_can_occur(kind: FindingKind) -> None:
+    around: set[Any] = {"database"} if kind not in {"bundle_size"} else set()
+    around |= set(what_there_is(a_finding(kind)))
+    assert choose_strategies([kind], around=around)
+
+
+def test_a_variation_narrows_the_layers() -> None:
+    assert layers_of("full") is None
+    assert {item.layer for item in choose_strategies(get_args(FindingKind), layers_of("database"))} == {"database"}
+    assert "frontend" not in {item.layer for item in choose_strategies(get_args(FindingKind), layers_of("api"))}

@@ -12,9 +12,10 @@ from perfcrew.artifacts import Artifacts
 from perfcrew.duel_stats import duel_effects
 from perfcrew.errors import VerificationError
 from perfcrew.records.base import ArtifactRef, Outcome
-from perfcrew.records.evidence import Check
+from perfcrew.records.evidence import Check, Effect
 from perfcrew.records.survey import Bout, Comparison, Revision
-from perfcrew.report.comparing import conclude, guarded
+from perfcrew.records.work import Criterion
+from perfcrew.report.comparing import conclude, goal_checks, guarded
 from perfcrew.report.comparison_text import print_comparison, render_comparison
 from perfcrew.report.survey_seal import seal
 from perfcrew.report.survey_verify import verify_comparison
@@ -147,3 +148,23 @@ def test_a_comparison_verifies_and_a_changed_effect_does_not(artifacts: Artifact
         verify_comparison(seal(comparison.model_copy(update={"bouts": (changed,)})), artifacts)
     with pytest.raises(VerificationError, match="outcome"):
         verify_comparison(seal(comparison.model_copy(update={"outcome": "regressed"})), artifacts)
+
+
+@pytest.mark.parametrize(
+    ("limit", "passed", "said"),
+    [(250, True, "200 ms, base 100 ms"), (150, False, "200 ms, base 100 ms"), (90, True, "the base misses it as well")],
+)
+def test_a_limit_that_the_base_holds_must_be_held(limit: float, passed: bool, said: str) -> None:
+    effect = Effect(
+        metric="http.p95_ms", workload="list", unit="ms", better="lower", base=100, candidate=200, ratio=0.5,
+        ratio_low=0.4, ratio_high=0.6, confidence=0.99, floor=0.01, exact=False, outcome="no_significant_change",
+    )  # fmt: skip
+    bouts = (bout("list", "no_significant_change").model_copy(update={"effects": (effect,)}),)
+    goal = Criterion(metric="http.p95_ms", workload="list", comparison="at_most", value=limit)
+    other = goal.model_copy(update={"metric": "http.p99_ms"})
+    ratio = goal.model_copy(update={"comparison": "improve_by"})
+    (check,) = goal_checks(bouts, (goal, other, ratio))
+    assert check.passed is passed and said in check.detail
+    assert (conclude(bouts, (check,))[0] == "regressed") is not passed
+    doubtful = effect.model_copy(update={"doubt": "the generator was the bottleneck"})
+    assert goal_checks((bouts[0].model_copy(update={"effects": (doubtful,)}),), (goal,)) == ()

@@ -10,10 +10,12 @@ from perfcrew.artifacts import Artifacts
 from perfcrew.duel_stats import duel_effects
 from perfcrew.records.evidence import Check, Measurement
 from perfcrew.records.metrics import METRICS
-from perfcrew.records.report import CriterionRow, PhaseRow, Report
+from perfcrew.records.report import CriterionRow, Handover, PhaseRow, Report
+from perfcrew.records.target import Target
 from perfcrew.records.work import Change, Criterion
 from perfcrew.report.build import Comparison, Material, build_report, seal_report
 from perfcrew.report.criteria import judge_criteria, judge_criterion
+from perfcrew.report.gates import ALERTS_CHECK, DASHBOARD_CHECK, MIGRATION_CHECK, PAGE_CHECK
 from perfcrew.report.timeline import busy_seconds, place_agents, saved_seconds, time_ticks
 from perfcrew.verdict import decide
 
@@ -174,8 +176,26 @@ def test_the_recipes_gates(report: Report, artifacts: Artifacts) -> None:
     unchecked = build_report(finish_run(artifacts, checks=()))
     assert find(unchecked.gates, "all existing tests").met is None
     assert find(unchecked.gates, "rollback").met is False
-    documented = finish_run(artifacts).changes[0].model_copy(update={"touched": ("docs/speed.md",)})
-    assert find(build_report(finish_run(artifacts, changes=(documented,))).gates, "documentation").met is True
+
+
+def test_gates_are_met_by_what_the_branch_brings_along(artifacts: Artifacts) -> None:
+    made = Handover(
+        commit="d" * 40,
+        files=("docs/perfcrew/README.md",),
+        checks=(
+            Check(name=PAGE_CHECK, passed=True, detail="told"),
+            Check(name=ALERTS_CHECK, passed=False, detail="no rule"),
+            Check(name=MIGRATION_CHECK, passed=False, detail="left an index"),
+        ),
+        absent={DASHBOARD_CHECK: "no server"},
+    )
+    gates = build_report(finish_run(artifacts, handover=made)).gates
+    assert [find(gates, name).met for name in ("documentation", "alerts", "monitoring dashboards", "rollback")] == [
+        True, False, None, False,
+    ]  # fmt: skip
+    assert "left an index" in find(gates, "rollback").detail
+    # What should have been made and was not is no open question.
+    assert find(gates, "performance tests").met is False
 
 
 def test_parallel_phases_save_what_they_overlap(artifacts: Artifacts) -> None:
@@ -244,7 +264,7 @@ def test_core_web_vitals_of_a_page(
 
 def test_core_web_vitals_without_a_page(report: Report) -> None:
     row = find(report.criteria, "all Core Web Vitals")
-    assert row.met is None and row.detail == "the target describes no page workload"
+    assert row.met is None and row.detail == "not applicable: the target describes no page workload"
 
 
 @pytest.mark.parametrize(("comparison", "value"), [("at_most", 10_000.0), ("improve_by", 1.0), ("at_least", 0.0)])
@@ -278,3 +298,22 @@ def test_doubtful_measurements_judge_no_criterion(artifacts: Artifacts) -> None:
         assert find(criteria, name).met is None
         assert find(criteria, name).detail in ("measured, but does not count: bound", "not measured in this run")
     assert find(criteria, "response time").detail == "measured, but does not count: bound"
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "judged"),
+    [
+        ("page", {"page": {"path": "/"}}, {"response time", "database", "memory", "CPU", "load capacity"}),
+        ("command", {"command": "make"}, {"database", "CPU", "all Core", "load capacity"}),
+        ("http", {"request": [{"path": "/"}]}, {"database", "all Core"}),
+    ],
+)
+def test_what_a_target_does_not_have_is_not_applicable(
+    artifacts: Artifacts, kind: str, more: dict[str, Any], judged: set[str]
+) -> None:
+    given = {"target": {"name": "t", "start": "s"}, "workload": [{"name": "w", "kind": kind, **more}]}
+    nothing = finish_run(artifacts, target=Target.model_validate(given), evidence=(), final=None, measurements=())
+    rows = judge_criteria(build_report(nothing))
+    out = [row.name for row in rows if row.detail.startswith("not applicable: ")]
+    assert {name for name in judged if any(row.startswith(name) for row in out)} == judged and len(out) == len(judged)
+    assert all(row.met is None for row in rows if row.name in out)
