@@ -30,7 +30,7 @@ from perfcrew.records.report import Report
 from perfcrew.report.summary import head_line
 from perfcrew.report.terminal import safe
 from perfcrew.settings import Settings
-from tools.lease import TURNS, Turns
+from tools.lease import FILE, TURNS, Turns, locked
 from tools.target import load_target
 
 _TOLD = ("phase_started", "warning")
@@ -148,7 +148,9 @@ class Worker:
             options = await self._begin(lease, settings)
             run_id = options.run_id
             report = await run(options, settings=settings, watch=lambda event: self._show(lease.job, event))
-            return self._deliver(report, settings)
+            # Drawing pages keeps a core busy: not while another job is timed.
+            async with locked(settings.home / FILE):
+                return self._deliver(report, settings)
         except UserError as error:
             return {"exit_code": 2, "reason": str(error), "run_id": run_id}
         except Exception as error:  # noqa: BLE001  one failed job must not stop the others
