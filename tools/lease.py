@@ -12,6 +12,8 @@ from pathlib import Path
 from tools.workspace import Workspace
 
 POLL_S = 0.02
+FILE = "quiet.lease"
+"""The lease's file in perfcrew's home."""
 
 
 @dataclass
@@ -75,7 +77,7 @@ async def quiet_lease(workspace: Workspace) -> AsyncIterator[None]:
     A task that holds it may take it again, and so may the tasks that it starts meanwhile: what runs beside each other
     below one lease is its holder's own decision.
     """
-    path = workspace.home / "quiet.lease"
+    path = workspace.home / FILE
     outer = _held.get()
     if outer is not None and outer.valid and outer.path == path:
         yield

@@ -30,7 +30,7 @@ from perfcrew.records.report import Report
 from perfcrew.report.summary import head_line
 from perfcrew.report.terminal import safe
 from perfcrew.settings import Settings
-from tools.lease import TURNS, Turns
+from tools.lease import FILE, TURNS, Turns, locked
 from tools.target import load_target
 
 _TOLD = ("phase_started", "warning")
@@ -54,7 +54,7 @@ def run_batch(given: Mapping[str, Any]) -> int:
         out, usd=given["budget_usd"], workers=given["jobs"], retry=given["retry_failed"], told=tell
     )  # fmt: skip
     go_on = f"perfcrew batch {shlex.quote(str(file))} --out {shlex.quote(str(out))} --resume"
-    worker = _Worker(queue, file.resolve().parent, out, given)
+    worker = Worker(queue, file.resolve().parent, out, given)
     try:
         if queue.has_begun and not again:
             raise UserError(f"{out}: an earlier batch is there; go on with it by --resume, or name another --out")
@@ -94,7 +94,7 @@ def _conclude(summary: BatchSummary, out: Path) -> None:
     click.echo(f"Summary: {out / 'summary.html'}", err=True)
 
 
-class _Worker:
+class Worker:
     """Does the jobs of a queue as tasks of one process.
 
     What is timed holds the quiet lease, whichever job it belongs to, so that no job disturbs another's figures; waits
@@ -126,32 +126,40 @@ class _Worker:
 
     async def _take_turns(self) -> None:
         while (lease := self._queue.lease()) is not None:
-            self._queue.report(await self._do(lease))
+            self._queue.report(await self.do(lease))
 
-    async def _do(self, lease: Lease) -> JobResult:
+    async def do(self, lease: Lease) -> JobResult:
+        """Do a job and time it; whatever happens to it becomes its result."""
         job, turns, began, computed = lease.job, Turns(), time.monotonic(), time.process_time()
         TURNS.set(turns)
-        known = {"job": job.id, "path": job.path, "title": job.title, "variation": job.variation, "model": job.model}
-        begun: list[str] = []
+        found = await self.carry_out(lease)
+        self._cpu_of_jobs_s += time.process_time() - computed
+        blocked = turns.blocked_s
+        return JobResult(
+            job=job.id, path=job.path, title=job.title, variation=job.variation, model=job.model, **found,
+            seconds=round(max(0.0, time.monotonic() - began - blocked), 3), blocked_seconds=round(blocked, 3),
+        )  # fmt: skip
+
+    async def carry_out(self, lease: Lease) -> dict[str, Any]:
+        """Run a job's run to its end; the fields of its result."""
+        run_id: str | None = None
         try:
             settings = self._settings(lease)
             options = await self._begin(lease, settings)
-            assert options.run_id is not None
-            begun.append(options.run_id)
-            report = await run(options, settings=settings, watch=lambda event: self._show(job, event))
-            found = self._deliver(report, settings)
+            run_id = options.run_id
+            report = await run(options, settings=settings, watch=lambda event: self._show(lease.job, event))
+            # Drawing pages keeps a core busy: not while another job is timed.
+            async with locked(settings.home / FILE):
+                return self._deliver(report, settings)
         except UserError as error:
-            found = {"exit_code": 2, "reason": str(error)}
+            return {"exit_code": 2, "reason": str(error), "run_id": run_id}
         except Exception as error:  # noqa: BLE001  one failed job must not stop the others
             notes = " ".join(getattr(error, "__notes__", ()))
-            found = {"exit_code": 3, "reason": f"{type(error).__name__}: {error} {notes}".strip()}
-            if begun:
-                found["reason"] += f"; go on with: perfcrew run --resume {begun[0]}"
-                found |= {"run_id": begun[0], **_used(settings, options)}
-        self._cpu_of_jobs_s += time.process_time() - computed
-        blocked = turns.blocked_s
-        seconds = max(0.0, time.monotonic() - began - blocked)
-        return JobResult(**known, **found, seconds=round(seconds, 3), blocked_seconds=round(blocked, 3))
+            reason = f"{type(error).__name__}: {error} {notes}".strip()
+            if run_id is None:
+                return {"exit_code": 3, "reason": reason}
+            reason += f"; go on with: perfcrew run --resume {run_id}"
+            return {"exit_code": 3, "reason": reason, "run_id": run_id, **_used(settings, options)}
 
     def _settings(self, lease: Lease) -> Settings:
         given = {**self._given, "model": lease.job.model or self._given.get("model"), "budget_usd": None}
@@ -198,7 +206,11 @@ class _Worker:
 
 def _used(settings: Settings, options: RunOptions) -> dict[str, Any]:
     """What a job without a report has used, so that the batch's money is counted whole."""
-    models = load_target(options.repo, options.config)[0].models
+    try:
+        models = load_target(options.repo, options.config)[0].models
+    except UserError:
+        # The description is gone, and with it what it says of prices.
+        return {}
     journal = settings.home / "runs" / str(options.run_id) / "journal.jsonl"
     usage = count_usage(journal, choose(settings, models).catalogue.price)
     return {"usd": usage.usd, "tokens": usage.input_tokens + usage.output_tokens}

@@ -12,6 +12,7 @@ import pytest
 from fake_engine import FakeEngine
 
 import perfcrew
+from evals.bench import batch_overlap
 from perfcrew.entry.batch_file import read_jobs
 from perfcrew.entry.batch_queue import FolderQueue
 from perfcrew.entry.cli import start
@@ -176,6 +177,15 @@ def test_one_process_at_a_time_and_a_torn_line_is_dropped(tmp_path: Path) -> Non
     again.report(result_of(job, 0.0))
     assert [result.job for result in results_of(tmp_path)] == ["1"]
     again.close()
+
+
+async def test_waits_for_models_overlap_and_timed_work_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_overlap, "read_steps", lambda recording, reply_s: [(True, 30.0), (False, 15.0)] * 3)
+    alone, _, all_at_once = await batch_overlap.measure(3, None)
+    assert alone["wall_s"] >= 3 * 135 and all_at_once["wall_s"] < alone["wall_s"]
+    # What holds the lease takes turns, so it bounds what can be saved.
+    assert all_at_once["wall_s"] >= 3 * 45 + 30
+    assert all_at_once["sequential_s"] >= 3 * 135
 
 
 @pytest.mark.app
