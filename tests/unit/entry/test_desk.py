@@ -77,12 +77,14 @@ def test_a_plan_is_declined_with_a_reason(seat: Seat) -> None:
     assert "the plan of round 1 was declined: Leave the schema alone" in report.notes
 
 
-def test_a_plan_of_single_commands_is_approved_too(seat: Seat) -> None:
+def test_a_plan_of_single_commands_is_approved_too(seat: Seat, capsys: pytest.CaptureFixture[str]) -> None:
     seat.say("/agent:performance\n/agent:architect")
     assert "Declined" in seat.say("/approve no")
     assert "next: /plan shows the plan, /approve carries it out" in seat.say("/status")
     assert "kept: Index activities by user and time" in seat.say("/approve")
     assert "/agent:performance and /agent:tester validate" in seat.say("/status")
+    assert start(["run", "--resume", str(seat.desk.run_id)]) == 2
+    assert f'go on with: perfcrew exec --resume {seat.desk.run_id} "/resume"' in capsys.readouterr().err
 
 
 def test_a_script_approves_its_recipe(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
