@@ -72,7 +72,7 @@ async def ask_guide(
         brief = brief_question(question, earlier, standing_of(state, crew.workspace.target), commands)
         lane = next(lane for n in count() if not crew.journal.has(lane := f"{n}/talk/guide", "turn-0", "reply"))
         done = await converse(GUIDE, render(GUIDE.prompt), brief, crew, lane, problems)
-    text = done.said.strip() or done.answer.text.strip()
+    text = done.answer.text.strip() or done.said.strip()
     if not text and not done.answer.command:
         raise AgentFailed("the guide gave no answer in words")
     return Guidance(

@@ -93,6 +93,8 @@ class Chat:
 def run_chat(given: Mapping[str, Any]) -> int:
     """Talk until the user leaves; the exit code."""
     settings = load_settings()
+    if not given["path"].is_dir():
+        raise UserError(f"{given['path']}: no such folder; expected the application's repository")
     console = Console(highlight=False)
     talk = Chat(given, console)
     reader: Reader

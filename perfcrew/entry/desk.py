@@ -1,6 +1,7 @@
 """Where slash commands are carried out, one after the other, on one run: what `exec` and `chat` share."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,12 @@ class Desk:
     def _take(self, name: str) -> None:
         """Make a run the one that commands work on."""
         folder = find_run(name)
-        if read_manifest(folder).kind != "run":
-            raise UserError(f"{folder.name}: is not a run of the recipe; perfcrew report {folder.name} shows it")
+        manifest = read_manifest(folder)
+        if manifest.kind != "run":
+            raise UserError(f"{folder.name}: not a run of the recipe; perfcrew report {folder.name} shows it")
         self.run_id = folder.name
+        # What is begun anew from here is begun on the same application.
+        self._given |= {"path": manifest.repo, "config": manifest.config}
 
     def _options(self, **changed: Any) -> RunOptions:
         given = {"context": None, "variation": "full", **self._given, "resume": self.run_id, **changed}
@@ -216,7 +220,9 @@ class Desk:
         print_report(report, self._console, write_pages(self.folder(), report))
 
     def _runs(self, _: Command) -> None:
-        list_all(most=20, form=None)
+        # Standard output may be for JSON alone.
+        with redirect_stdout(self._console.file):
+            list_all(most=20, form=None)
 
     def _resume(self, command: Command) -> None:
         if command.text.strip():

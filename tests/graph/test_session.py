@@ -175,7 +175,10 @@ def guide() -> Iterator[ScriptedEndpoint]:
             "evidence": ["nowhere"] if wrong else ["queries@dashboard/base"],
             "command": "/agent:cook" if wrong else "/agent:architect Fewer queries",
         }
-        return {"text": "45 queries a request.", "tool_calls": [{"name": "answer", "arguments": answer}]}
+        if request.messages[0].text.endswith("in the answer"):
+            answer = {"text": "In the answer."}
+        said = "Let me see." if "text" in answer else "45 queries a request."
+        return {"text": said, "tool_calls": [{"name": "answer", "arguments": answer}]}
 
     with ScriptedEndpoint(script) as endpoint:
         yield endpoint
@@ -198,6 +201,8 @@ async def test_the_guide_answers_from_the_evidence_and_leaves_the_run_alone(
         assert (answer.text, answer.command) == ("45 queries a request.", "/agent:architect Fewer queries")
         assert answer.evidence == ("queries@dashboard/base",)
         assert len(guide.requests) == 2 * number
+    answer = await ask_guide(options, "say it in the answer", **given, check=lambda _: "")
+    assert (answer.text, answer.command) == ("In the answer.", "")
     told = guide.requests[1].messages[-1].results[0].content
     assert "there is no evidence or finding `nowhere`" in told and "no such command" in told
     brief = guide.requests[0].messages[0].text
@@ -207,4 +212,4 @@ async def test_the_guide_answers_from_the_evidence_and_leaves_the_run_alone(
     assert "replace_text" not in guide.requests[0].tools
     assert (folder / "journal.jsonl").read_bytes() == journal
     assert verify_usage(read_report(folder), folder / "journal.jsonl") > 0
-    assert (folder / TALK).read_text().count('"kind":"reply"') == 4
+    assert (folder / TALK).read_text().count('"kind":"reply"') == 5

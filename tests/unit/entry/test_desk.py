@@ -65,8 +65,8 @@ def test_the_recipe_stops_at_its_plan_and_is_approved(
     assert "nothing of it was stopped" in seat.say("/resume")
     with pytest.raises(UserError, match="no plan waits"):
         seat.say("/approve")
-    seat.say("/runs")
-    assert list_runs(home)[0].name in capsys.readouterr().out
+    assert list_runs(home)[0].name in seat.say("/runs")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_plan_is_declined_with_a_reason(seat: Seat) -> None:
@@ -77,12 +77,14 @@ def test_a_plan_is_declined_with_a_reason(seat: Seat) -> None:
     assert "the plan of round 1 was declined: Leave the schema alone" in report.notes
 
 
-def test_a_plan_of_single_commands_is_approved_too(seat: Seat) -> None:
+def test_a_plan_of_single_commands_is_approved_too(seat: Seat, capsys: pytest.CaptureFixture[str]) -> None:
     seat.say("/agent:performance\n/agent:architect")
     assert "Declined" in seat.say("/approve no")
     assert "next: /plan shows the plan, /approve carries it out" in seat.say("/status")
     assert "kept: Index activities by user and time" in seat.say("/approve")
     assert "/agent:performance and /agent:tester validate" in seat.say("/status")
+    assert start(["run", "--resume", str(seat.desk.run_id)]) == 2
+    assert f'go on with: perfcrew exec --resume {seat.desk.run_id} "/resume"' in capsys.readouterr().err
 
 
 def test_a_script_approves_its_recipe(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,6 +96,21 @@ def test_a_script_approves_its_recipe(home: Path, capsys: pytest.CaptureFixture[
     assert f"run {run_id}" in capsys.readouterr().out
     assert f'"run_id": "{run_id}"' in Path("out.json").read_text()
     assert start(["run", "--resume", run_id]) == 1
+
+
+def test_a_run_at_hand_brings_its_application(seat: Seat, home: Path) -> None:
+    seat.say("/agent:performance")
+    run_id = list_runs(home)[0].name
+    other = Seat(path=Path("elsewhere"), resume="last")
+    assert f"run {run_id}" in other.say("/status")
+    other.say("/recipe")
+    assert len(list_runs(home)) == 2
+    assert other.desk.run_id != run_id
+
+
+def test_the_chat_wants_a_folder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(["chat", "nowhere"]) == 2
+    assert capsys.readouterr().err == "perfcrew: nowhere: no such folder; expected the application's repository\n"
 
 
 def test_help_shows_all_and_one(seat: Seat) -> None:
