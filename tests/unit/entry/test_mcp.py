@@ -25,6 +25,7 @@ from perfcrew.entry.mcp import crew_runs, measuring
 from perfcrew.entry.mcp.http import serve_http
 from perfcrew.entry.mcp.offer import Host
 from perfcrew.entry.mcp.server import build_server
+from perfcrew.entry.mcp.stdin import open_stdin
 from perfcrew.errors import UserError
 from perfcrew.records.events import Event
 from perfcrew.records.survey import Survey
@@ -325,6 +326,22 @@ async def test_over_standard_input_and_output(shop: Path, home: Path) -> None:
         told = await client.call_tool("list_files", {})
         assert told.is_error
         assert "git" in told.content[0].text
+
+
+async def test_lines_of_standard_input_can_be_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as pipe, os.fdopen(writing, "w") as host_end:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        lines = await open_stdin()
+        host_end.write("é" * 20_000 + "\n{}\n")
+        host_end.flush()
+        assert [len(await anext(lines)), await anext(lines)] == [20_001, "{}\n"]
+        waiting = asyncio.create_task(anext(lines))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert os.get_blocking(reading)
 
 
 async def test_a_port_that_is_taken_is_one_line(host: Host) -> None:
