@@ -154,7 +154,7 @@ def _telling(exporter: "SpanExporter", endpoint: str, tell: Callable[[str], None
             result = exporter.export(spans)
             if result is not SpanExportResult.SUCCESS and not told.is_set():
                 told.set()
-                tell(f"telemetry: {endpoint} does not take traces; the run goes on without them")
+                tell(f"telemetry: {endpoint} does not take traces by OTLP over HTTP; all goes on without them")
             return result
 
         def shutdown(self) -> None:

@@ -1,15 +1,17 @@
 """A version of an application that a host looks at call by call, and patches in a copy."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from target_repo import VARIABLES, make_repo
 
+from graphs import comparing
 from graphs.desk import FOLDER, Desk, clear_abandoned
 from graphs.runs import list_runs
-from perfcrew.entry.mcp.desk_tools import PublishPatch, publish_patch
+from perfcrew.entry.mcp.desk_tools import ComparePatch, PublishPatch, compare_patch, publish_patch
 from perfcrew.entry.mcp.offer import Host
-from perfcrew.errors import ToolError
+from perfcrew.errors import InstrumentError, ToolError
 from perfcrew.settings import Settings, load_settings
 from tools.edit import show_changes, write_file
 from tools.knowledge import query_graph
@@ -78,6 +80,31 @@ async def test_a_patch_lands_in_a_copy_until_it_is_published(repo: Path, setting
     assert "return 3" in await git(repo, "show", f"{branch}:shop.py")
     assert await git(repo, "status", "--porcelain") == ""
     assert "return 1" in (repo / "shop.py").read_text()
+    await host.aclose()
+
+
+async def test_the_patched_copy_is_what_is_compared_with_head(
+    repo: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def prepared(_: Any) -> None:
+        return None
+
+    async def duel(match: Any, within_s: float | None) -> Any:
+        commits = (match.base.commit, match.candidate.commit)
+        seen.extend([await git(match.workspace.clone, "show", f"{commit}:shop.py") for commit in commits])
+        raise InstrumentError(f"enough within {within_s}")
+
+    monkeypatch.setattr(comparing, "prepare", prepared)
+    monkeypatch.setattr(comparing, "_compare_all", duel)
+    host = Host(settings, repo, writes=True)
+    workspace = await host.desk.patched()
+    await write_file.call({"path": "shop.py", "content": "def sell():\n    return 3\n"}, workspace)
+    with pytest.raises(InstrumentError, match="enough within 7"):
+        await compare_patch(ComparePatch(within_s=7), host, lambda _: None)
+    assert ["return 1" in seen[0], "return 3" in seen[1]] == [True, True]
+    assert "return 3" in (await show_changes.call({}, await host.desk.patched())).content
     await host.aclose()
 
 

@@ -18,6 +18,10 @@ from perfcrew.errors import PerfcrewError, UserError
 ROOT = Path(cli.__file__).parents[2]
 SCRIPT = Path(sys.executable).parent / "perfcrew"
 HEAVY = (
+    "mcp",
+    "opentelemetry",
+    "starlette",
+    "uvicorn",
     "anthropic",
     "openai",
     "langgraph",
@@ -116,7 +120,15 @@ def test_a_package_elsewhere_on_the_path_is_refused(tmp_path: Path, hostile: Pat
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["run", "--help"], ["measure", "--help"], ["compare", "-h"], ["doctor", "-h"], ["--version"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["measure", "--help"],
+        ["compare", "-h"],
+        ["doctor", "-h"],
+        ["mcp", "-h"],
+        ["--version"],
+    ],
 )
 def test_the_help_loads_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     code = (

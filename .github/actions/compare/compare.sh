@@ -8,7 +8,8 @@ read -r -a options <<<"${OPTIONS:-}"
 
 code=0
 perfcrew compare "$BASE" "$CANDIDATE" "$TARGET" --within "$WITHIN" ${options[@]+"${options[@]}"} \
-  --markdown "$comment" --json "$comparison" 2> >(tee "$folder/said" >&2) || code=$?
+  --markdown "$comment" --json "$comparison" 2>"$folder/said" || code=$?
+cat "$folder/said" >&2
 
 outcome=incomplete
 if [ -s "$comparison" ]; then
@@ -18,7 +19,7 @@ else
     echo "**perfcrew could not compare these revisions** (exit code $code)"
     echo
     echo '```'
-    tail -n 5 "$folder/said" 2>/dev/null || true
+    tail -n 5 "$folder/said"
     echo '```'
   } >"$comment"
 fi

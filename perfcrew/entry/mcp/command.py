@@ -1,6 +1,7 @@
 """`perfcrew mcp`: from options to a server. What weighs is imported after the first line is out."""
 
 import ipaddress
+import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ def serve(given: Mapping[str, Any]) -> int:
     if given["http"]:
         check_loopback(given["address"])
         click.echo(f"mcp: starting for {path}", err=True)
+    elif sys.stdin.isatty():
+        click.echo("mcp: a host starts this and talks to it over standard input and output; stop with Ctrl-C", err=True)
     from perfcrew.settings import load_settings
 
     settings = load_settings()

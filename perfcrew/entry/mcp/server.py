@@ -21,6 +21,7 @@ from perfcrew.entry.mcp.measuring import measuring_offers
 from perfcrew.entry.mcp.offer import Host, Offer, Told, Watch
 from perfcrew.entry.mcp.resources import TEMPLATES, list_resources, read_resource
 from perfcrew.entry.mcp.run_tools import run_offers
+from perfcrew.entry.mcp.stdin import open_stdin
 from perfcrew.errors import PerfcrewError
 from perfcrew.records.events import Event
 from tools.tool import explain
@@ -71,7 +72,7 @@ async def serve_stdio(host: Host) -> None:
     """Serve one host over standard input and output, until it closes them."""
     server = build_server(host)
     try:
-        async with stdio_server() as (reading, writing):
+        async with stdio_server(stdin=await open_stdin()) as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())
     finally:
         await host.aclose()

@@ -25,10 +25,11 @@ from perfcrew.entry.mcp import crew_runs, measuring
 from perfcrew.entry.mcp.http import serve_http
 from perfcrew.entry.mcp.offer import Host
 from perfcrew.entry.mcp.server import build_server
+from perfcrew.entry.mcp.stdin import open_stdin
 from perfcrew.errors import UserError
 from perfcrew.records.events import Event
 from perfcrew.records.survey import Survey
-from perfcrew.records.work import RecipeRequest
+from perfcrew.records.work import Plan, RecipeRequest
 from perfcrew.report.survey_seal import seal
 from perfcrew.settings import load_settings
 from tools.process import run
@@ -241,6 +242,35 @@ async def test_a_run_goes_on_after_its_call_and_waits_for_the_user(
     await host.aclose()
 
 
+async def test_a_plan_waits_for_the_user_and_goes_on_with_the_answer(
+    host: Host, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.writes = True
+    answers: list[Any] = []
+
+    async def prepare(options: Any, settings: Any) -> tuple[Manifest, Path]:
+        folder = engine.begin(options, settings)
+        return Manifest.model_validate_json((folder / "run.json").read_text()), folder
+
+    async def run_with_a_plan(options: Any, *, settings: Any, watch: Any, approve: Any) -> Any:
+        plan = Plan(round=0, summary="Index it", steps=(), criteria=(), risks="", rollback="")
+        answers.append(await approve(plan))
+        return await engine.run(options, settings=settings, watch=watch)
+
+    monkeypatch.setattr(crew_runs, "prepare", prepare)
+    monkeypatch.setattr(crew_runs, "run", run_with_a_plan)
+    async with Client(build_server(host)) as client:
+        waiting = await client.call_tool("run_commands", {"text": "/recipe"})
+        assert waiting.structured_content["state"] == "waiting"
+        assert "Plan: Index it" in waiting.content[0].text
+        assert not answers
+        run_id = waiting.structured_content["run_id"]
+        await client.call_tool("approve_plan", {"run_id": run_id, "approved": True, "note": "go"})
+        done = await client.call_tool("run_status", {"run_id": run_id, "wait_s": 20})
+        assert done.structured_content["state"] == "finished"
+    assert [(answer.approved, answer.note) for answer in answers] == [(True, "go")]
+
+
 async def test_stopping_the_server_stops_its_runs(host: Host, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     host.writes = True
     engine.during = asyncio.Event().wait
@@ -296,6 +326,22 @@ async def test_over_standard_input_and_output(shop: Path, home: Path) -> None:
         told = await client.call_tool("list_files", {})
         assert told.is_error
         assert "git" in told.content[0].text
+
+
+async def test_lines_of_standard_input_can_be_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as pipe, os.fdopen(writing, "w") as host_end:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        lines = await open_stdin()
+        host_end.write("é" * 20_000 + "\n{}\n")
+        host_end.flush()
+        assert [len(await anext(lines)), await anext(lines)] == [20_001, "{}\n"]
+        waiting = asyncio.create_task(anext(lines))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert os.get_blocking(reading)
 
 
 async def test_a_port_that_is_taken_is_one_line(host: Host) -> None:
