@@ -23,7 +23,8 @@ MOST = 50
 
 def name_attempts(journal: Journal) -> tuple[str, ...]:
     """A line for each attempt of a run, equal ones counted. What the kernel refuses in silence leaves no trace here."""
-    found = Counter([*_by_effect(journal), *_by_tool(journal)])
+    # Branches run side by side, and no two runs interleave them alike.
+    found = Counter(sorted([*_by_effect(journal), *_by_tool(journal)]))
     lines = [f"{OUT_OF_BOUNDS}: {what}{f' ({n} times)' if n > 1 else ''}" for what, n in found.items()]
     more = (f"{OUT_OF_BOUNDS}: {len(lines) - MOST} more, see the journal",) if len(lines) > MOST else ()
     return (*lines[:MOST], *more)

@@ -131,7 +131,7 @@ def describe(*, confined: bool = True) -> str:
     return (
         f"NO SANDBOX: {reason}. Model-written code runs as you: it can read your home folder, keys and other files, "
         f"write wherever you can, and reach the network. Only these hold: {limits}, an environment without your "
-        "variables, and the end of all processes that it starts"
+        "variables, and the end of all processes that it starts, but for one that leaves its group with no environment"
     )
 
 
