@@ -14,7 +14,7 @@ from perfcrew.errors import InstrumentError
 from perfcrew.memory_stats import judge_growth
 from perfcrew.records.target import Target, Workload
 from perfcrew.stats import recompute
-from tools.generator import LoadWorker
+from tools.generator import LoadWorker, Round
 from tools.memory import POINTS, STRETCH_AGAIN, measure_memory, memory_evidence
 from tools.process_tree import Footprint
 from tools.workspace import Workspace
@@ -117,27 +117,27 @@ async def test_a_leak_must_last_where_there_is_patience(workspace: Workspace) ->
     assert leaks[False] == 1 and leaks[True] != 1
 
 
-async def test_patience_ends_when_it_is_clear(workspace: Workspace) -> None:
-    asked = 0
+async def test_patience_ends_when_it_is_clear(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    drive = LoadWorker.round
 
-    async def counted(method: str, path: str, body: bytes) -> Answer:
-        nonlocal asked
-        asked += 1
-        return 200, b"x"
+    async def counted(worker: LoadWorker, url: str, workload: Workload, *, seed: int, **more: Any) -> Round:
+        seeds.append(seed)
+        return await drive(worker, url, workload, seed=seed, **more)
 
-    async with serve(counted) as arm, LoadWorker.start(workspace) as worker:
+    monkeypatch.setattr(LoadWorker, "round", counted)
+    async with serve(ok) as arm, LoadWorker.start(workspace) as worker:
         wild = iter(range(10_000))
         arm.footprint = lambda: Footprint(50.0 + next(wild) % 7 * 30, 0, 1)  # type: ignore[method-assign]
         unclear = await measure_memory(workspace, arm, WORKLOAD, seconds=0.2, worker=worker, patient=True)
         arm.footprint = lambda: Footprint(50.0, 50.0, 50.0)  # type: ignore[method-assign]
         clear = await measure_memory(workspace, arm, WORKLOAD, seconds=0.2, worker=worker, patient=True)
-    lengths = []
     for evidence in (unclear, clear):
         assert evidence.artifact is not None
         points = workspace.artifacts.get_json(evidence.artifact)["points"]
         assert [point[:2] for point in points] == sorted(point[:2] for point in points)
-        lengths.append(len(points))
-    assert abs(lengths[1] - POINTS) <= 1 and round(lengths[0] / lengths[1]) == STRETCH_AGAIN
+    # The first of each is the warm-up.
+    assert seeds == [0, *range(2, 2 + STRETCH_AGAIN), 0, 2]
     assert (unclear.facts["leak"], clear.facts["leak"]) == (None, 0)
 
 
