@@ -9,17 +9,26 @@ import pytest
 from migrating_app import INDEX, commit_files, make_migrating
 
 import graphs.handover
+from agents.crew import Absent, Crew
+from graphs.conclusion import deliver
 from graphs.handover import hand_over
+from graphs.phase import Run
 from graphs.state import start
 from perfcrew.artifacts import Artifacts
 from perfcrew.errors import InstrumentError, ReplayMiss
 from perfcrew.handover import places
+from perfcrew.llm.budget import Budget
+from perfcrew.llm.journal import Journal
+from perfcrew.records.evidence import Effect
 from perfcrew.records.report import Handover, Report
-from perfcrew.records.work import RecipeRequest
+from perfcrew.records.work import Change, RecipeRequest
 from perfcrew.redaction import Redactor
 from perfcrew.report.build import build_report
 from perfcrew.report.gates import PERFORMANCE_CHECK, judge_gates
+from perfcrew.verdict import decide
 from tests.unit.report.report_material import finish_run
+from tools.duel import Duel
+from tools.git_command import git
 from tools.git_history import read_at
 from tools.workspace import Workspace
 
@@ -124,3 +133,42 @@ async def test_secrets_of_the_description_stay_out_of_the_branch(tmp_path: Path,
     assert secret not in text and "[redacted]" in text
     (check,) = [check for check in made.checks if check.name == PERFORMANCE_CHECK]
     assert check.passed and "put your secrets in" in check.detail
+
+
+async def test_the_published_branch_ends_with_the_hand_over_also_after_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = await make_migrating(tmp_path)
+    head = await commit_files(workspace, workspace.base_commit, "Index owners", INDEX)
+    better = Effect(
+        metric="http.p95_ms", workload="home", unit="ms", better="lower", base=100, candidate=50, ratio=2,
+        ratio_low=1.9, ratio_high=2.1, confidence=0.99, floor=0.01, exact=False, outcome="improved",
+    )  # fmt: skip
+    samples = workspace.artifacts.put_json({})
+    duel = Duel(
+        name="final", workload="home", base=workspace.base_commit, candidate=head, effects=(better,), samples=samples,
+        digest="d", measurements=(),
+    )  # fmt: skip
+    change = Change(step="s", title="Index owners", commit=head, kept=True, reason="improved", touched=tuple(INDEX))
+    state: Any = {
+        **start(RecipeRequest(), workspace.base_commit), "head": head, "final": duel, "changes": [change],
+        "verdict": decide((better,), ()),
+    }  # fmt: skip
+    repo, tips = tmp_path / "user", []
+    for _ in range(2):
+        journal = Journal(workspace.folder / "journal.jsonl")
+        budget = Budget(turns=10, tokens=10, usd=1, minutes=1)
+        crew = Crew(models={}, llm=Absent(), journal=journal, workspace=workspace, budget=budget, watch=lambda _: None)
+        update = await deliver()(state, runtime=SimpleNamespace(context=Run(crew, repo)))  # type: ignore[arg-type]
+        journal.close()
+        report = update["report"]
+        assert report is not None and report.handover is not None and report.branch == "perfcrew/run-1"
+        tips.append((await git(["rev-parse", report.branch], repo)).strip())
+        assert tips[-1] == report.handover.commit != head
+        # A second process finds all of it in the journal.
+        monkeypatch.setattr(graphs.handover, "compose", None)
+    assert tips[0] == tips[1]
+    log = await git(["log", "--format=%s", "main..perfcrew/run-1"], repo)
+    assert log.splitlines() == [graphs.handover.TITLE, "Index owners"]
+    files = (await git(["diff", "--name-only", head, tips[0]], repo)).split()
+    assert set(files) == set(places.ALL)
