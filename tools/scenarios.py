@@ -98,10 +98,10 @@ def _as_users(request: HttpRequest, params: Mapping[str, Sequence[str | int]]) -
 def odd_requests(target: Target, most: int) -> list[Asked]:
     """Empty, huge, negative, unknown and malformed inputs, made of each request that the coder may see."""
     templates: dict[str, Asked] = {}
-    for workload in _http(target):
-        templates |= {item.endpoint: item for item in workload_requests(workload, 2, held_out=False)}
-    for probe in _open(target):
-        templates |= {item.endpoint: item for item in probe_sequences(probe)[0]}
+    asked = [item for workload in _http(target) for item in workload_requests(workload, 2, held_out=False)]
+    asked += [item for probe in _open(target) for item in probe_sequences(probe)[0]]
+    for item in asked:
+        templates.setdefault(f"{item.method} {item.endpoint}", item)
     each = [list(_odd(item)) for item in templates.values()]
     in_turn = (item for layer in itertools.zip_longest(*each) for item in layer if item is not None)
     return list(itertools.islice(in_turn, most))
