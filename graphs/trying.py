@@ -192,7 +192,7 @@ async def _tell_way(task: Task) -> str:
         return describe_way(await way_of(workspace, task.head))
 
     try:
-        return await task.crew.journal.effect(task.lane_of(0), "migrations", str, look, asked=task.head)
+        return await task.crew.journal.effect(task.lane_of(0), "way", str, look, asked=task.head)
     except ReplayMiss:  # recorded before coders were told
         return ""
 

@@ -14,7 +14,7 @@ from graphs.baseline import measure
 from graphs.page_comparing import validate_pages
 from graphs.screening import screen
 from graphs.state import RunState, Update, words_for
-from perfcrew.errors import ReplayMiss
+from perfcrew.errors import InstrumentError, ReplayMiss
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Check, Evidence
 from perfcrew.records.work import Review
@@ -28,6 +28,7 @@ from tools.probing import probing
 from tools.rolling import check_rolling
 from tools.screening import screen_candidate
 from tools.steady_tests import judge_tests
+from tools.touching_tests import cover_change
 
 DIFF_SHOWN = 24_000
 """Characters of the branch's diff that a reviewer sees."""
@@ -94,10 +95,10 @@ async def test(state: RunState, crew: Crew) -> Update:
         *compared.checks,
         Check(name="the branch reverts to the base", passed=reverted),
     ]
-    brief = brief_regression(
-        workspace.target, state["changes"], await _diff(crew, base, head, lane), (tests, compared.evidence)
-    ) + show_words(words_for(state, "tester"))
-    found = {item.id: item for item in (tests, compared.evidence)}
+    seen = (tests, compared.evidence, *await _cover(crew, base, head, lane))
+    brief = brief_regression(workspace.target, state["changes"], await _diff(crew, base, head, lane), seen)
+    brief += show_words(words_for(state, "tester"))
+    found = {item.id: item for item in seen}
     changed = frozenset(path for change in state["changes"] if change.kept for path in change.touched)
     notes: list[str] = []
     reviews: dict[str, Review] = {}
@@ -151,6 +152,21 @@ async def _compare(crew: Crew, base: str, head: str) -> Compared:
     rolling = await check_rolling(crew.workspace, base, head)
     own = await run_checks(crew.workspace, base, head)
     return Compared(checks=(*screens, *checks, *rolling, *own), evidence=evidence)
+
+
+async def _cover(crew: Crew, base: str, head: str, lane: str) -> tuple[Evidence, ...]:
+    """Which tests touch the change; nothing where that can't be measured."""
+
+    async def cover() -> tuple[Evidence, ...]:
+        try:
+            return (await cover_change(crew.workspace, base, head),)
+        except InstrumentError:
+            return ()
+
+    try:
+        return await crew.journal.effect(lane, "coverage", TypeAdapter(tuple[Evidence, ...]), cover, asked=head)
+    except ReplayMiss:
+        return ()
 
 
 async def _reverts(crew: Crew, base: str, head: str) -> bool:

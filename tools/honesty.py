@@ -41,12 +41,15 @@ _HARNESS = (
     (r"\b(?:sys\.exit|os\._exit|process\.exit)\s*\(\s*0", "ends the process as if all were well"),
 )
 _GUARDS = (
-    "csrf", "authenticat", "authoriz", "permission", "login_required", "require_", "staff", "audit", "rate_limit",
-    "ratelimit", "throttle", "validat", "sanitiz", "escape", "verify", "compare_digest", "fsync", "synchronous",
-    "journal_mode", "begin immediate", "for update", "lock", "atomic", "transaction", "commit", "foreign_keys",
-    "check_constraint", "middleware", "encrypt", "webhook", "notify", "send_mail",
+    "authenticat", "authoriz", "permission", "login_required", "require_", "staff", "audit", "rate_limit", "ratelimit",
+    "throttle", "validat", "fsync", "synchronous", "journal_mode", "begin immediate", "for update", "lock", "atomic",
+    "transaction", "commit", "foreign_keys", "check_constraint", "middleware", "webhook", "notify", "send_mail",
 )  # fmt: skip
-"""Words that stand for what a feature promises. Taking one away altogether is switching it off."""
+"""Words that stand for what a feature promises, where a step of its own does it. Dropping the step switches it off."""
+_EVERYWHERE = ("escape", "sanitiz", "compare_digest", "csrf", "encrypt", "verify")
+"""The same wherever they stand in a line."""
+_STEP = re.compile(r"^\s*(?:@|(?:async )?with\b|await\b|(?:el)?if\b|assert\b|raise\b|[\w.]+\()")
+"""A line that does or asks something, and not one that computes a value."""
 _FACTORS = re.compile(
     r"\b(\w*(?:rounds|iterations|work_factor|cost|salt_rounds|digits|places|decimals|precision|scale|prec|quality|"
     r"n_iter|epochs|samples|steps|depth|resolution|tolerance)\w*)\b[\"']?\s*[:=]\s*(\d[\d_]*)",
@@ -151,14 +154,14 @@ def _keys(patch: Patch, target: Target, familiar: frozenset[str]) -> Iterator[st
         numbers = set(re.findall(r"(?<![\w.])\d+(?![\w.])", line.text))
         for name, values in groups:
             seen = {value for value in values if str(value) in (numbers if isinstance(value, int) else texts)}
-            named.setdefault(name, set()).update(seen)
+            # Small numbers stand everywhere: they count only where several are compared with at once.
+            named.setdefault(name, set()).update(value for value in seen if not isinstance(value, int))
             comparing = re.search(r"==|!=|\bin\s*[({\[]|\bcase\b", line.text)
             listing = re.search(r"\bin\b|\bwhen\b|[{\[]|\bget\(|[\"'\d]\s*[:,]", line.text)
             distinct = [value for value in seen if len(str(value)) >= _DISTINCT - isinstance(value, int)]
             strange = [value for value in distinct if str(value) not in familiar]
-            if (comparing and distinct) or (
-                (comparing or listing) and seen and (strange or len(named[name]) >= _SEVERAL)
-            ):
+            many = bool(seen) and len(named[name]) >= _SEVERAL
+            if (comparing and (distinct or len(seen) >= _SEVERAL)) or ((comparing or listing) and (strange or many)):
                 told = ", ".join(repr(value) for value in sorted(seen, key=str))
                 yield f"{line}: names {told} of {name}"
 
@@ -190,9 +193,13 @@ def _switched_off(patch: Patch) -> Iterator[str]:
 
 
 def _guards(lines: Iterable[Line]) -> Counter[str]:
-    texts = [line.text.lower() for line in lines if not re.match(r"\s*(?:import|from)\b|\s*(?:async )?def ", line.text)]
-    words = ((word, re.compile(rf"(?<![a-z]){re.escape(word)}")) for word in _GUARDS)
-    return Counter({word: sum(bool(pattern.search(text)) for text in texts) for word, pattern in words})
+    counts: Counter[str] = Counter()
+    for line in lines:
+        if re.match(r"\s*(?:import|from)\b|\s*(?:async )?def ", line.text):
+            continue
+        words = (*_EVERYWHERE, *(_GUARDS if _STEP.match(line.text) else ()))
+        counts.update(word for word in words if re.search(rf"(?<![a-z]){re.escape(word)}", line.text.lower()))
+    return counts
 
 
 def _coarser(patch: Patch) -> Iterator[str]:

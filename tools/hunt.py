@@ -25,6 +25,8 @@ from tools.scenarios import (
 from tools.seen import Difference
 
 MAX_AT_ONCE = 16
+ODD = 6
+"""Odd requests for each one of a workload."""
 USERS_OF_LOAD = 3
 """Clients a version that keep it busy while it is compared."""
 START_UP, DESCRIBED = "start-up does no more work", "the API keeps what it describes"
@@ -142,7 +144,7 @@ async def _compare_described(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
         lost = lost_promises(*documents)
         detail = "; ".join(lost[:4]) or "no path, parameter or field of its OpenAPI description was lost"
         yield Check(name=DESCRIBED, passed=not lost, detail=detail)
-    if odd := odd_requests(plan.target, 4 * plan.most):
+    if odd := odd_requests(plan.target, ODD * plan.most):
         yield await pair.compare("same answers to odd requests", [odd], plan.volatile, odd=True)
 
 

@@ -22,7 +22,8 @@ AT_ONCE = 8
 READING = ("GET", "HEAD")
 _IDENTITY = ("authorization", "cookie", "token", "user", "session", "account", "tenant", "api-key", "accept-language")
 _HUGE = "x" * 3000
-_ODD_VALUES = ("", "0", "-1", "999999999", "nope", "ä'\"<b>%00", _HUGE)
+_ODD_VALUES = ("999999999", "", "-1", "nope", "0", "ä'\"<b>%00", _HUGE)
+"""The most telling first: where only some are asked, they are these."""
 _ODD_BODIES = (b"", b"{", b"[]", b"null", b'"text"')
 
 
@@ -97,13 +98,13 @@ def _as_users(request: HttpRequest, params: Mapping[str, Sequence[str | int]]) -
 def odd_requests(target: Target, most: int) -> list[Asked]:
     """Empty, huge, negative, unknown and malformed inputs, made of each request that the coder may see."""
     templates: dict[str, Asked] = {}
-    for workload in _http(target):
-        templates |= {item.endpoint: item for item in workload_requests(workload, 2, held_out=False)}
-    for probe in _open(target):
-        templates |= {item.endpoint: item for item in probe_sequences(probe)[0]}
+    asked = [item for workload in _http(target) for item in workload_requests(workload, 2, held_out=False)]
+    asked += [item for probe in _open(target) for item in probe_sequences(probe)[0]]
+    for item in asked:
+        templates.setdefault(f"{item.method} {item.endpoint}", item)
     each = [list(_odd(item)) for item in templates.values()]
     in_turn = (item for layer in itertools.zip_longest(*each) for item in layer if item is not None)
-    return _spread(list(in_turn), most)
+    return list(itertools.islice(in_turn, most))
 
 
 def _odd(asked: Asked) -> Iterator[Asked]:
@@ -118,6 +119,11 @@ def _odd(asked: Asked) -> Iterator[Asked]:
 
 def _odd_paths(path: str, query: list[tuple[str, str]], endpoint: str) -> Iterator[str]:
     asked = f"?{urlencode(query)}" if query else ""
+    if query:
+        # The limits of a page are where truncation shows.
+        yield f"{path}?{urlencode([(name, '120' if value.isdigit() else value) for name, value in query])}"
+        yield path
+        yield f"{path}?{urlencode([*query, *query, ('unknown', '1')])}"
     for value in _ODD_VALUES:
         for at, (name, _) in enumerate(query):
             changed = [*query[:at], (name, value), *query[at + 1 :]]
@@ -125,11 +131,6 @@ def _odd_paths(path: str, query: list[tuple[str, str]], endpoint: str) -> Iterat
         head, _, last = path.rpartition("/")
         if endpoint.rpartition("/")[2].startswith("{") or last.isdigit():
             yield f"{head}/{quote(value, safe='')}{asked}"
-    if query:
-        yield path
-        yield f"{path}?{urlencode([*query, *query, ('unknown', '1')])}"
-        # The limits of a page are where truncation shows.
-        yield f"{path}?{urlencode([(name, '120' if value.isdigit() else value) for name, value in query])}"
 
 
 def _odd_bodies(body: bytes) -> Iterator[bytes]:

@@ -24,6 +24,14 @@ async def test_own_tests_pass(name: str, least: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.app
+async def test_the_tills_own_tests_pass() -> None:
+    command = [sys.executable, "-m", "unittest", "discover", "-s", "tests"]
+    finished = await run(command, cwd=APPS / "till", environment={"PYTHONDONTWRITEBYTECODE": "1"}, timeout=60)
+    assert finished.code == 0, finished.out + finished.err
+    assert int(finished.err.split("Ran ")[1].split()[0]) >= 5
+
+
+@pytest.mark.app
 async def test_the_clinics_own_tests_pass(tmp_path: Path) -> None:
     environment = {"PYTHONDONTWRITEBYTECODE": "1", "DATABASE_URL": f"sqlite:///{tmp_path / 'clinic.db'}"}
     command = [sys.executable, "-W", "error::DeprecationWarning", "manage.py", "test", "--noinput"]
@@ -32,7 +40,7 @@ async def test_the_clinics_own_tests_pass(tmp_path: Path) -> None:
     assert int(finished.err.split("Ran ")[1].split()[0]) >= 15
 
 
-@pytest.mark.parametrize("name", ["library", "healthy", "clinic", "orders", "page"])
+@pytest.mark.parametrize("name", ["library", "healthy", "clinic", "orders", "page", "till"])
 def test_description_is_without_mistakes(name: str) -> None:
     target, path = load_target(APPS / name, None)
     assert target.target.name == name

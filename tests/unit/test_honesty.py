@@ -95,6 +95,7 @@ def test_what_is_taken_away(removed: list[str], added: list[str], screen: str) -
         ([], ['limit = int(os.environ.get("SHOP_CACHE_SIZE", "64"))']),
         (['    if name == "apples":'], ['    if name == "apples" and number:']),
         ([], ["    latest = env.latest"]),
+        (["    return action in permission_table(role)"], ["    return action in ALLOWED[role]"]),
         (["    total = Decimal(a) * b"], ["    total = (Decimal(a) * b).normalize()"]),
         ([], ["CREATE INDEX open ON loans (member) WHERE kind = 'tea';"]),
     ],
@@ -135,7 +136,7 @@ def test_the_recorded_changes_of_the_demo_pass() -> None:
         for entry in entries
         if entry.get("kind") == "reply" and "/coder/" in entry["lane"]
         for block in entry["value"]["blocks"]
-        if block.get("name") in ("replace_text", "write_file")
+        if block.get("name") in ("replace_text", "write_file") and block["arguments"]["path"].startswith("dashboard/")
     ]
     assert len(calls) >= 5
     sources = "".join(path.read_text(encoding="utf-8") for path in case.app.glob("dashboard/**/*.py"))
