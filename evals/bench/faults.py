@@ -4,12 +4,13 @@ Each run is the recorded dashboard with frozen tool results, but its model is as
 that spoils answers at random: refused, reset, cut off, erroneous in mid-stream, slow, malformed, empty, declined. Every
 run has to end with the report of the undisturbed one, up to timings and to what the faults cost in tokens; those have
 to be all accounted for. Wires take turns, plain and streamed. Waits between tries are shortened; nothing else is.
-Prints a table and, as its last line, one JSON object.
+Prints a table and, as its last line, one JSON object. Exit code 1 where a run ended differently.
 """
 
 import argparse
 import asyncio
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -159,8 +160,8 @@ async def drill(runs: int, seed: int, home: Path) -> dict[str, Any]:
     return {"runs": runs, "finished_equal": equal, "faults": faults.total(), "kinds": len(faults)}
 
 
-def main() -> None:
-    """Parse the command line and run."""
+def main() -> int:
+    """Parse the command line and run; 1 where a run did not end like the undisturbed one."""
     parser = argparse.ArgumentParser(prog="python -m evals.bench.faults", description="the recipe under random faults")
     parser.add_argument("--quick", action="store_true", help="fewer runs: within a minute")
     parser.add_argument("--runs", type=int, help="how many runs; default 60, with --quick 9")
@@ -168,8 +169,10 @@ def main() -> None:
     given = parser.parse_args()
     runs = given.runs or (9 if given.quick else 60)
     with tempfile.TemporaryDirectory(prefix="perfcrew-faults-") as home:
-        print(json.dumps(asyncio.run(drill(runs, given.seed, Path(home)))))
+        figures = asyncio.run(drill(runs, given.seed, Path(home)))
+    print(json.dumps(figures))
+    return 0 if figures["finished_equal"] == figures["runs"] else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
