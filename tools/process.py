@@ -22,7 +22,7 @@ from typing import IO
 from perfcrew.errors import InstrumentError, UserError
 from tools.process_output import Capped
 from tools.process_tree import MARK, Tree, list_process, wait_for_end
-from tools.quota import Confinement, Watch
+from tools.quota import Confinement, Watch, take_stock
 
 DRAIN_S = 5.0
 """How long the output of a process that has ended may take to arrive."""
@@ -163,11 +163,12 @@ async def run(
     """
     began = time.monotonic()
     source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    stock = take_stock(sandbox.writable if sandbox is not None else ())
     child, tree = await _spawn(argv, cwd, environment, sandbox, source, subprocess.PIPE)
     assert child.stdout is not None and child.stderr is not None
     out, err = Capped(cap), Capped(cap)
     streams = asyncio.gather(out.read(child.stdout), err.read(child.stderr), _feed(child, stdin))
-    watch = Watch(tree, sandbox.quota, sandbox.writable) if sandbox is not None else None
+    watch = Watch(tree, sandbox.quota, sandbox.writable, stock) if sandbox is not None else None
     watching = asyncio.create_task(watch.kill_when_exceeded()) if watch else None
     timed_out = False
     try:
@@ -279,12 +280,13 @@ async def start(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     pinned = ("/usr/bin/taskset", "-c", ",".join(map(str, sorted(cpus)))) if cpus else ()
+    stock = take_stock(sandbox.writable if sandbox is not None else ())
     with log.open("ab") as output:
         child, tree = await _spawn(argv, cwd, environment, sandbox, subprocess.DEVNULL, output, pinned)
     listed = list_process(register, child.pid, tree.mark) if register is not None else None
     if sandbox is None:
         return Process(child.pid, log, child, tree, listed)
-    watch = Watch(tree, sandbox.quota, sandbox.writable)
+    watch = Watch(tree, sandbox.quota, sandbox.writable, stock)
     watching = asyncio.create_task(watch.kill_when_exceeded())
     watching.add_done_callback(lambda _: _tell(log, watch.exceeded))
     return Process(child.pid, log, child, tree, listed, watch, watching)

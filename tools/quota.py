@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -62,6 +62,25 @@ class Confinement(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Start:
+    """What lay there before a tree of processes began; it may write before it can be looked at for the first time.
+
+    Attributes:
+        time: seconds since the epoch.
+        free: bytes free, by writable folder.
+    """
+
+    time: float
+    free: Mapping[Path, int]
+
+
+def take_stock(folders: Iterable[Path]) -> Start:
+    """What is there now; to be asked before the first process is started."""
+    spaces = ((folder, _free(folder)) for folder in folders)
+    return Start(time.time(), {folder: free for folder, free in spaces if free is not None})
+
+
 @dataclass
 class Watch:
     """Looks after one tree of processes.
@@ -70,6 +89,7 @@ class Watch:
         tree: whom.
         quota: what it may use.
         folders: where it may write.
+        start: what was there before it began.
         exceeded: what it used too much of; empty while it did not.
         detached: whether a process was seen that had left the session in which the tree began, as a daemon does.
     """
@@ -77,16 +97,16 @@ class Watch:
     tree: Tree
     quota: Quota
     folders: tuple[Path, ...]
+    start: Start
     exceeded: str = ""
     detached: bool = False
-    _began: float = field(default_factory=time.time)
     _disk: int = 0
     _free: dict[Path, int] = field(default_factory=dict)
     _looked_at: dict[Path, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What is free before the first write is what later looks compare with.
-        self._space_shrank()
+        self._free = dict(self.start.free)
+        self._disk = min([self.quota.disk_bytes, *(free // 2 for free in self._free.values())])
 
     async def kill_when_exceeded(self) -> None:
         """Look until the tree uses too much, then kill it. Runs until cancelled otherwise."""
@@ -117,7 +137,6 @@ class Watch:
         """Whether a file system has lost so much space that this tree may be over its quota; others write there too."""
         shrank = False
         spaces = [(folder, free) for folder in self.folders if (free := _free(folder)) is not None]
-        self._disk = self._disk or min([self.quota.disk_bytes, *(free // 2 for _, free in spaces)])
         for folder, free in spaces:
             most = self._free[folder] = max(free, self._free.get(folder, free))
             lost = most - free
@@ -131,7 +150,7 @@ class Watch:
         """Bytes on disk of files changed since the start, by the kernel's own time stamp, each counted once."""
         seen: dict[tuple[int, int], int] = {}
         for found in (*_files(self.folders), *_deleted(members)):
-            if found.st_ctime >= self._began - 1:
+            if found.st_ctime >= self.start.time - 1:
                 seen[found.st_dev, found.st_ino] = found.st_blocks * 512
         return sum(seen.values())
 

@@ -9,6 +9,7 @@ from agents.calls import run_call
 from evals.bench.escape_ground import SECRET, Ground
 from perfcrew.errors import Forbidden
 from perfcrew.llm.base import ToolCall
+from perfcrew.redaction import OPEN
 from tools import git
 from tools.command import run_command
 from tools.edit import violations
@@ -120,6 +121,7 @@ class _Crew:
     def __init__(self, ground: Ground) -> None:
         self.workspace = ground.workspace
         self.journal = self
+        self.redactor = OPEN
 
     def tell(self, *_: Any, **__: Any) -> None:
         """Nobody watches."""

@@ -53,8 +53,7 @@ def measure(**given: Any) -> int:
 
 @click.command(
     cls=Brief,
-    epilog="\b\nExamples:\n  perfcrew compare main HEAD ../shop\n"
-    "  perfcrew compare origin/main HEAD --markdown comment.md --within 300",
+    epilog="\b\nExample:\n  perfcrew compare origin/main HEAD --markdown comment.md --within 300",
 )
 @click.argument("base")
 @click.argument("candidate", required=False)
@@ -65,7 +64,7 @@ def measure(**given: Any) -> int:
 @click.option("--within", "within_s", type=click.FloatRange(min=1), hidden=True, metavar="SECONDS",
               help="Time for all duels; what is open then is underpowered.")  # fmt: skip
 @click.option("--check-behaviour", is_flag=True, help="Also compare answers; a difference is a regression.")
-@click.option("--goals", is_flag=True, help="Hold the candidate to the limits among the description's goals as well.")
+@click.option("--goals", is_flag=True, help="Hold the candidate to the limits among the goals.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for an underpowered comparison too.")
 @_with_json
 @click.option("--markdown", "markdown_file", type=OUT, metavar="FILE",

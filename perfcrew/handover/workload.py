@@ -20,7 +20,7 @@ HEAD = """\
 # The goals are thresholds: `--goals` refuses a version that is above one that its base holds.
 """
 _PACKAGES = {"postgresql": ("postgresql",), "mysql": ("mariadb-server",), "sqlite": ()}
-_COMPARED = ("http", "command", "page")
+_COMPARED = ("http", "locust", "command", "page")
 
 
 def write_workload(target: Target, thresholds: Iterable[Threshold], password: str = "") -> str:

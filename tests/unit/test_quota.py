@@ -13,7 +13,7 @@ import pytest
 
 from tools.process import run, start
 from tools.process_tree import Tree
-from tools.quota import Quota, Watch
+from tools.quota import Quota, Watch, take_stock
 from tools.sandbox import Sandbox, available, standard_quota
 
 ENVIRONMENT = {"PATH": os.defpath}
@@ -107,9 +107,17 @@ async def test_a_server_that_uses_too_much_says_so_in_its_log(quiet_disk: Path) 
 
 async def test_what_lay_there_before_is_not_counted(quiet_disk: Path) -> None:
     (quiet_disk / "data").write_bytes(b"x" * (2 << 20))
-    watch = Watch(Tree(os.getpid()), Quota(10_000, 1 << 50, 1 << 20), (quiet_disk,), _began=time.time() + 2)
-    assert watch._written(()) == 0
-    assert replace(watch, _began=time.time() - 5)._written(()) >= 2 << 20
+    stock = take_stock((quiet_disk,))
+    for began, least, most in ((time.time() + 2, 0, 0), (time.time() - 5, 2 << 20, 3 << 20)):
+        watch = Watch(Tree(os.getpid()), Quota(10_000, 1 << 50, 1 << 20), (quiet_disk,), replace(stock, time=began))
+        assert least <= watch._written(()) <= most
+
+
+def test_what_is_written_before_the_first_look_counts(quiet_disk: Path) -> None:
+    stock = take_stock((quiet_disk,))
+    (quiet_disk / "data").write_bytes(b"x" * (3 << 20))
+    watch = Watch(Tree(os.getpid()), Quota(10_000, 1 << 50, 1 << 20), (quiet_disk,), stock)
+    assert watch.look() == "it wrote over 1 MiB to disk"
 
 
 @pytest.mark.skipif(not available(), reason="no bubblewrap")
