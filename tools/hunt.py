@@ -183,27 +183,40 @@ async def _compare_loaded(plan: Hunt, pair: Pair, arms: tuple[Running, Running],
 
 
 async def _compare_races(plan: Hunt, bursts: Sequence[Sequence[Asked]], fresh: Fresh) -> Comparison:
-    """Bursts of writes, and what is read afterwards. Where the base differs from itself, nothing can be said."""
+    """Bursts of writes, and what is read afterwards. Where the base differs from itself, nothing can be said.
+
+    Who wins a race is chance: a difference counts only where it comes again, and the base gave the same each time.
+    """
     async with fresh(True) as (_, pair):
-        found = await _race(plan, pair, bursts)
+        found, told = await _race(plan, pair, bursts)
     if not found.differences:
         return found
-    async with fresh(False) as (_, same):
-        itself = await _race(plan, same, bursts)
-    racy = {(asked.name, difference.where) for asked, difference in itself.differences}
-    here = [(asked, difference) for asked, difference in found.differences if (asked.name, difference.where) in racy]
-    rest = [
-        (asked, difference) for asked, difference in found.differences if (asked.name, difference.where) not in racy
-    ]
-    return replace(found, differences=rest, unstable=[*found.unstable, *here])
+    outcomes, steady = [told[:1]], found
+    for beside_candidate in (True, False, False):
+        async with fresh(beside_candidate) as (_, pair):
+            again, told = await _race(plan, pair, bursts)
+        outcomes.append(told[:1])
+        if not beside_candidate:
+            outcomes.append(told[1:])
+        places = {(asked.name, difference.where) for asked, difference in again.differences}
+        kept = [each for each in steady.differences if ((each[0].name, each[1].where) in places) == beside_candidate]
+        steady = replace(steady, differences=kept)
+    if any(outcome != outcomes[0] for outcome in outcomes):
+        steady = replace(steady, differences=[])
+    rest = [each for each in found.differences if each not in steady.differences]
+    return replace(steady, unstable=[*found.unstable, *rest])
 
 
-async def _race(plan: Hunt, pair: Pair, bursts: Sequence[Sequence[Asked]]) -> Comparison:
+async def _race(plan: Hunt, pair: Pair, bursts: Sequence[Sequence[Asked]]) -> tuple[Comparison, list[list[list[str]]]]:
+    """The comparison, and for base and candidate how each burst was answered."""
     name = "same answers, writes at once"
     found = Comparison(name)
+    told: list[list[list[str]]] = [[], []]
     for burst in bursts:
         base, candidate = await pair.write_at_once(burst)
+        told[0].append(base)
+        told[1].append(candidate)
         if base != candidate:
             found.differences.append((burst[0], Difference("statuses", ", ".join(base), ", ".join(candidate))))
         found.requests += len(burst)
-    return _joined(found, await pair.compare(name, [reads_of(plan.target, plan.most)], plan.volatile))
+    return _joined(found, await pair.compare(name, [reads_of(plan.target, plan.most)], plan.volatile)), told
