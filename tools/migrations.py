@@ -36,7 +36,7 @@ _QUOTES = re.compile(r"[\"']\s*\n\s*[fr]?[\"']")
 """Where one text literal ends and the next goes on, so that a statement spread over lines is one."""
 _DOCUMENTS = ("**/*.md", "**/*.rst", "**/*.txt")
 _BOOKS = re.compile(
-    r"^(alembic_version|django_migrations|knex_migrations\w*|_?prisma_migrations|schema_migrations|\w*_migrations)$"
+    r"^(alembic_version|django_migrations|knex_migrations\w*|_?prisma_migrations|schema_migrations|migrations|\w*_migrations)$"
 )
 
 
