@@ -12,6 +12,7 @@ from perfcrew.records.evidence import Check, Evidence, Verdict
 from perfcrew.records.target import Workload
 from perfcrew.verdict import decide
 from tools.behaviour import compare_behaviour, run_checks
+from tools.building import check_build
 from tools.counts import keep_counts
 from tools.duel import QUICK, Duel, floors_of, run_duel
 from tools.git import touched
@@ -51,7 +52,7 @@ class Candidate:
 async def judge_candidate(crew: Crew, candidate: Candidate, noise: Duel | None, lane: str) -> Verdict:
     """Whether a candidate is accepted, and why."""
     workspace, commit = crew.workspace, candidate.commit
-    screens = await _screen(crew, candidate, lane)
+    screens = await _screen_and_build(crew, candidate, lane)
     for check in screens:
         if not check.passed:
             return refuse(check)
@@ -96,6 +97,15 @@ def refuse(check: Check) -> Verdict:
     detail = check.shown.strip() or "no detail"
     reason = f"{check.name} failed: {detail.splitlines()[0]}"
     return Verdict(outcome="regressed", reason=reason, accepted=False, checks=(check,))
+
+
+async def _screen_and_build(crew: Crew, candidate: Candidate, lane: str) -> tuple[Check, ...]:
+    workspace, commit = crew.workspace, candidate.commit
+    screens = await _screen(crew, candidate, lane)
+    if workspace.target.target.build is None or not all(check.passed for check in screens):
+        return screens
+    built = await crew.journal.effect(lane, "build", Check, lambda: check_build(workspace, commit), asked=commit)
+    return (*screens, built)
 
 
 async def _screen(crew: Crew, candidate: Candidate, lane: str) -> tuple[Check, ...]:

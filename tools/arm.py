@@ -14,6 +14,7 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from perfcrew.errors import InstrumentError
+from tools.building import build_in, built
 from tools.database import DataCopy, copy_data
 from tools.environment import prepare_environment
 from tools.git import reset, worktree_of
@@ -114,7 +115,7 @@ async def start_arm(
         InstrumentError: it did not start, or gave no answer in time; the first line says why, its log follows.
     """
     env = await prepare_environment(workspace, commit)
-    async with _sources(workspace, commit, worktree) as workdir:
+    async with _sources(workspace, commit, worktree, env) as workdir:
         link_packages(env, workdir)
         made_by = await worktree_of(workspace, data_of) if data_of else workdir
         data = await copy_data(workspace, name, made_by, env, data_of or (commit if worktree is None else None))
@@ -157,9 +158,15 @@ async def start_both(
 
 
 @asynccontextmanager
-async def _sources(workspace: Workspace, commit: str, worktree: Path | None) -> AsyncIterator[Path]:
+async def _sources(workspace: Workspace, commit: str, worktree: Path | None, env: Path) -> AsyncIterator[Path]:
     if worktree is not None:
         async with snapshot(workspace, worktree) as copy:
+            link_packages(env, copy)
+            await build_in(workspace, copy, env)
+            yield copy
+        return
+    if workspace.target.target.build is not None:
+        async with snapshot(workspace, await built(workspace, commit)) as copy:
             yield copy
         return
     folder = await worktree_of(workspace, commit)

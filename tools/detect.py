@@ -37,6 +37,7 @@ class Project:
     framework: str = ""
     setup: tuple[str, ...] = ()
     setup_inputs: tuple[str, ...] = ()
+    build: str = ""
     start: str = ""
     test: str = ""
     environment: dict[str, str] = field(default_factory=dict)
@@ -188,7 +189,7 @@ def _detect_node(project: Project, root: Path, package: detect_node.Package) -> 
     project = replace(
         project, framework="express" if express else "node", start=package.start or "",
         setup=("npm ci" if lock else "npm install",), setup_inputs=inputs, test=package.test or "",
-        environment={"PORT": "{port}"}, open_points=tuple(points), seed=package.seed or "",
+        environment={"PORT": "{port}"}, open_points=tuple(points), seed=package.seed or "", build=package.build or "",
         found=(f"{'Express' if express else 'Node'} application, started by {package.start}",),
     )  # fmt: skip
     if package.migrate:

@@ -15,6 +15,7 @@ _IMPORT = re.compile(
 _NAMED_IMPORT = re.compile(
     rf"(?:(?:const|let|var)\s+{{([^}}]*)}}\s*=\s*require\(\s*{_QUOTED}\s*\)|import\s+{{([^}}]*)}}\s+from\s+{_QUOTED})"
 )
+_BUILD = re.compile(r"build$")
 _SEED = re.compile(r"(db:)?(seed|populate)(:.*)?$")
 _MIGRATE = re.compile(r"(db:)?(migrate|migrations?:run|migrate:(up|latest|deploy))$")
 _VARIABLE = re.compile(r"process\.env(?:\.(\w+)|\[['\"](\w+)['\"]\])")
@@ -28,6 +29,7 @@ class Package:
     test: str | None
     migrate: str | None
     seed: str | None
+    build: str | None
     needs: frozenset[str]
 
 
@@ -48,7 +50,14 @@ def read_package(path: Path) -> Package | None:
     test = scripts.get("test")
     needs = frozenset({**(data.get("dependencies") or {}), **(data.get("devDependencies") or {})})
     real = test is not None and "no test specified" not in test
-    return Package(start, "npm test" if real else None, _script(scripts, _MIGRATE), _script(scripts, _SEED), needs)
+    return Package(
+        start,
+        "npm test" if real else None,
+        _script(scripts, _MIGRATE),
+        _script(scripts, _SEED),
+        _script(scripts, _BUILD),
+        needs,
+    )
 
 
 def _script(scripts: dict[str, str], wanted: re.Pattern[str]) -> str | None:

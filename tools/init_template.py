@@ -103,6 +103,8 @@ def _target(project: Project) -> str:
     lines = ["", "[target]", f"name = {_quote(project.name)}"]
     lines += ["# Run once, in a checkout of the base version, with a network; kept while the inputs are unchanged."]
     lines += [f"setup = {_list(project.setup)}", f"setup_inputs = {_list(project.setup_inputs)}"]
+    build = f"build = {_quote(project.build)}" if project.build else '# build = "…"'
+    lines += [f"{build}          # makes what is started, once for each version, without a network"]
     lines += [f"start = {_quote(project.start)}"]
     lines += [f"ready = {_quote(project.ready)}          # answers below 500 once the application can work"]
     lines += ["ready_timeout_s = 30.0", '# stop = "…"           # otherwise SIGTERM, then SIGKILL']

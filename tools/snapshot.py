@@ -18,18 +18,21 @@ _numbers = itertools.count(1)
 async def snapshot(workspace: Workspace, worktree: Path) -> AsyncIterator[Path]:
     """A copy of a worktree as it stands, without its `.git`, for as long as the block lasts."""
     folder = workspace.data / "snapshots" / f"{os.getpid()}-{next(_numbers)}"
+    try:
+        await copy_worktree(worktree, folder)
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def copy_worktree(worktree: Path, folder: Path) -> None:
+    """Copy a worktree as it stands, without its `.git`, to a folder that does not exist yet."""
     own = str(worktree)
 
     def ignored(where: str, _: list[str]) -> set[str]:
         return {".git"} if where == own else set()
 
-    try:
-        await asyncio.to_thread(
-            shutil.copytree, worktree, folder, symlinks=True, ignore=ignored, copy_function=copy_file
-        )
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    await asyncio.to_thread(shutil.copytree, worktree, folder, symlinks=True, ignore=ignored, copy_function=copy_file)
 
 
 def copy_file(source: str, target: str) -> None:

@@ -77,6 +77,8 @@ def _commands(target: Target) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     own, database = target.target, target.database
     for number, command in enumerate(own.setup, 1):
         yield f"target, setup {number}", command, _SETUP_PLACEHOLDERS
+    if own.build is not None:
+        yield "target, build", own.build, _SETUP_PLACEHOLDERS
     arm: list[tuple[str, str | None]] = [
         ("target, start", own.start),
         ("target, stop", own.stop),

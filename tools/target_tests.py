@@ -7,6 +7,7 @@ from perfcrew.artifacts import write_whole
 from perfcrew.errors import ToolError
 from perfcrew.records.base import Record
 from perfcrew.records.evidence import Evidence
+from tools.building import build_in
 from tools.database import copy_data
 from tools.environment import prepare_environment
 from tools.git import tree_of, working_tree, worktree_of
@@ -99,6 +100,7 @@ async def _run(
             (workdir / name).parent.mkdir(parents=True, exist_ok=True)
             (workdir / name).write_text(content, encoding="utf-8")
         link_packages(env, workdir)
+        await build_in(workspace, workdir, env)
         data = await copy_data(workspace, f"tests-{arm_name}", workdir)
         try:
             place = Place(env, workdir, data.scratch, data.folder, data.url, port=free_port())

@@ -151,6 +151,8 @@ class Settings(Record):
     setup: tuple[str, ...] = ()
     setup_inputs: tuple[str, ...] = ()
     """Files that the setup depends on; its result is kept and used again while they are unchanged."""
+    build: str | None = None
+    """Makes what is started out of a version's sources, such as bundles; run once for each version, without network."""
     start: str
     ready: str = Field(default="/", pattern=r"^/")
     ready_timeout_s: float = Field(default=30.0, gt=0, le=600)
