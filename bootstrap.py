@@ -14,7 +14,7 @@ from pathlib import Path
 FLOOR = (3, 11)
 UV_FLOOR = (0, 9)
 HERE = Path(__file__).resolve().parent
-SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
+SIDE_BY_SIDE = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
 """Tests mostly wait: for servers, browsers, load that takes its time. Three workers keep two cores busy."""
 CHECKS = (["ruff", "check", "."], ["mypy"], ["lint-imports"], ["pytest", *SIDE_BY_SIDE])
 WANTED = {"git": "git", "bwrap": "bubblewrap", "initdb": "postgresql"}

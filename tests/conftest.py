@@ -1,11 +1,12 @@
 """What all tests share: those that talk to a real model service run only when asked for; a mock for both SDKs."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 import respx
 from respx.mocks import HTTPCoreMocker
+from xdist.scheduler import LoadScopeScheduling
 
 HTTPCORE2 = (
     "httpcore2._sync.connection.HTTPConnection",
@@ -17,30 +18,35 @@ HTTPCORE2 = (
 )
 
 
-HERE = Path(__file__).parent
-LANES = {"test_library.py": "runs", "test_secrets.py": "runs", "test_clinic.py": "runs", "test_orders.py": "runs"}
-"""End-to-end tests that share a worker with others than the demo: more than two at once would leave each too little
-of the machine."""
-APART = {"test_page_instruments.py"}
-"""Long tests that share no fixture: any worker may take any of them."""
+E2E = {"test_library.py": "runs", "test_secrets.py": "runs", "test_clinic.py": "runs", "test_orders.py": "runs"}
+"""Whole runs on one worker, the demo and what else is end to end on another: more than two at once would leave each too
+little of the machine."""
+APART = ("test_page_instruments.py", "test_traps.py")
+"""Long files whose tests share no fixture: any worker may take any of them."""
 
 
-def lane_of(item: pytest.Item) -> str:
-    """What one worker takes as a whole: a file, whose fixtures are made once, or many end-to-end files."""
-    path = item.path.relative_to(HERE)
-    if path.parts[0] == "e2e":
-        return LANES.get(path.name, "demo")
-    return item.nodeid if path.name in APART else str(path)
+class Lanes(LoadScopeScheduling):
+    """Gives each worker whole files, whose fixtures are made once, or many end-to-end files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        folder, _, name = path.rpartition("/")
+        if folder.endswith("e2e"):
+            return E2E.get(name, "demo")
+        return nodeid if name in APART else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    # Its own groups by marker are not seen by pytest 9.2.
+    return Lanes(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live", action="store_true", help="run the tests that talk to a real model service")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(lane_of(item)))
     if config.getoption("--live"):
         return
     live = [item for item in items if item.get_closest_marker("live")]
