@@ -34,9 +34,9 @@ def _show_all(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 def announced(command: click.Command) -> click.Command:
-    """The command, saying that it starts before it loads what takes seconds.
+    """The command, saying on a terminal that it starts before it loads what takes seconds.
 
-    On a terminal what it says next takes that line's place.
+    What it says next takes that line's place. Where nobody watches, a mistake is to be one line, and this would be two.
     """
     work = command.callback
     if work is None:
@@ -44,9 +44,8 @@ def announced(command: click.Command) -> click.Command:
 
     @functools.wraps(work)
     def start(*arguments: Any, **given: Any) -> Any:
-        if HEAVY not in sys.modules:
-            lively = sys.stderr.isatty()
-            click.echo("perfcrew …\r" if lively else f"perfcrew {command.name}: starting", err=True, nl=not lively)
+        if HEAVY not in sys.modules and sys.stderr.isatty():
+            click.echo("perfcrew …\r", err=True, nl=False)
         return work(*arguments, **given)
 
     command.callback = start

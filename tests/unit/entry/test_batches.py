@@ -221,7 +221,7 @@ async def test_twenty_targets_killed_half_way_and_resumed(tmp_path: Path) -> Non
     assert len(again.out.splitlines()) == 20 - len(before)
     assert max(Counter(result.job for result in after).values()) == 1 and len(after) == 20
     codes = Counter(result.exit_code for result in after)
-    assert codes[0] == 17 and codes[2] + codes[3] == 3
+    assert codes[0] == 17 and codes[2] + codes[3] == 3, [result for result in after if result.exit_code]
     assert all(path.read_bytes().startswith(whole_part(content)) for path, content in journals.items())
     assert {line.run_id for line in begun} <= {path.name for path in runs.iterdir()}
     # No run was begun a second time: each sound target has one.
