@@ -12,6 +12,7 @@ from perfcrew.records.target import Database
 from tests.e2e.patches import Edit, Patch
 from tests.e2e.planted import commit_patch, findings_of, look_at, opened, workload_of
 from tools.behaviour import compare_behaviour
+from tools.database import close_databases
 from tools.duel import run_duel
 from tools.protocol import QUICK
 from tools.queries import trace_queries
@@ -127,10 +128,14 @@ async def test_on_postgresql_the_same_is_found(clinic: Workspace, tmp_path: Path
     target = clinic.target.model_copy(update={"database": server})
     async with opened("clinic", tmp_path, clinic.home) as other:
         workspace = replace(other, target=target)
-        findings = findings_of((await look_at(workspace, "front-desk")).values())
-        assert {found.kind for found in findings.values()} == {"n_plus_one"}
-        assert {found.place.symbol for found in findings.values()} == {"describe", "last_seen"}
-        evidence = await look_at(workspace, "laboratory")
-        assert "missing_index@results_result(code)" in findings_of(evidence.values())
-        cards = await trace_queries(workspace, workspace.base_commit, workload_of(workspace, "cards"), arm_name="base")
-        assert findings_of([cards]) == {}
+        try:
+            findings = findings_of((await look_at(workspace, "front-desk")).values())
+            assert {found.kind for found in findings.values()} == {"n_plus_one"}
+            assert {found.place.symbol for found in findings.values()} == {"describe", "last_seen"}
+            evidence = await look_at(workspace, "laboratory")
+            assert "missing_index@results_result(code)" in findings_of(evidence.values())
+            asked = workload_of(workspace, "cards")
+            cards = await trace_queries(workspace, workspace.base_commit, asked, arm_name="base")
+            assert findings_of([cards]) == {}
+        finally:
+            await close_databases(workspace)
