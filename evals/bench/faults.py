@@ -24,6 +24,7 @@ from evals.bench.recorded_crew import FrozenTools, Speaker
 from evals.case import find_case
 from evals.replay import replay
 from graphs.assembly import Routed, at_work
+from graphs.attempts import OUT_OF_BOUNDS
 from graphs.checkpoints import open_checkpoints
 from graphs.engine import RunOptions, drive, prepare
 from graphs.recipe import build
@@ -113,10 +114,13 @@ async def _drive(
 
 
 def essence(report: Report) -> str:
-    """What must not depend on faults: the report without timings, token counts and notes about the recording."""
+    """What must not depend on faults: the report without timings, token counts and notes about what was asked.
+
+    A tool that does not exist is one of the faults, and a report names who asked for one.
+    """
     plain = report.model_dump(mode="json", by_alias=True)
     kept = {name: value for name, value in plain.items() if name not in TIMED}
-    kept["notes"] = [note for note in kept["notes"] if not note.startswith("replay:")]
+    kept["notes"] = [note for note in kept["notes"] if not note.startswith(("replay:", OUT_OF_BOUNDS))]
     kept["branch"] = str(plain["branch"]).replace(report.run_id, "RUN")
     # A probe whose call was spoilt is said again after its siblings: the same evidence, gathered in another order.
     kept["evidence"] = sorted(plain["evidence"], key=lambda item: json.dumps(item, sort_keys=True))
