@@ -25,10 +25,6 @@ from tools.scenarios import (
 from tools.seen import Difference
 
 MAX_AT_ONCE = 16
-FEW_AT_ONCE = 4
-"""Of each endpoint by itself, unless thorough: these bursts are most of what a step's comparison costs."""
-LOADED = 24
-"""Reads of the workloads that are compared under load."""
 ODD = 6
 """Odd requests for each one of a workload."""
 USERS_OF_LOAD = 3
@@ -159,8 +155,7 @@ async def _compare_many(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
         bursts = [list(itertools.islice(itertools.cycle(reading[:: max(1, len(reading) // MAX_AT_ONCE)]), MAX_AT_ONCE))]
         for endpoint in dict.fromkeys(item.endpoint for item in reading):
             same = [item for item in reading if item.endpoint == endpoint]
-            count = MAX_AT_ONCE if plan.thorough else FEW_AT_ONCE
-            bursts.append(list(itertools.islice(itertools.cycle(same), count)))
+            bursts.append(list(itertools.islice(itertools.cycle(same), MAX_AT_ONCE)))
         found = Comparison(name)
         for burst in bursts:
             found = _joined(found, await pair.compare_at_once(name, burst, plan.volatile))
@@ -178,8 +173,7 @@ async def _compare_loaded(plan: Hunt, pair: Pair, arms: tuple[Running, Running],
 
         busy = [asyncio.create_task(keep_busy(number % len(reads))) for number in range(USERS_OF_LOAD)]
         try:
-            some = reads[:: max(1, len(reads) // LOADED)]
-            sequences = [list(some), *(each[0] for each in map(probe_sequences, plan.target.probe) if each)]
+            sequences = [list(reads), *(each[0] for each in map(probe_sequences, plan.target.probe) if each)]
             found = await pair.compare("same answers under load", sequences, plan.volatile)
         finally:
             for task in busy:
