@@ -136,18 +136,28 @@ class CandidateDown(InstrumentError):
 
 
 async def start_both(
-    stack: AsyncExitStack, base: AbstractAsyncContextManager[A], candidate: AbstractAsyncContextManager[A]
+    stack: AsyncExitStack,
+    base: AbstractAsyncContextManager[A],
+    candidate: AbstractAsyncContextManager[A],
+    *,
+    candidate_first: bool = False,
 ) -> tuple[A, A]:
     """Start two arms at once; the stack ends both.
+
+    Args:
+        stack: what ends them.
+        base: the base.
+        candidate: the candidate.
+        candidate_first: the candidate gets a head start of a moment, where otherwise the base has it.
 
     Raises:
         CandidateDown: the candidate alone did not start.
         InstrumentError: the base did not start.
     """
     # Exceptions are collected, so that each arm is inside the stack before it unwinds.
-    first, second = await asyncio.gather(
-        *(stack.enter_async_context(arm) for arm in (base, candidate)), return_exceptions=True
-    )
+    order = (candidate, base) if candidate_first else (base, candidate)
+    started = await asyncio.gather(*(stack.enter_async_context(arm) for arm in order), return_exceptions=True)
+    first, second = reversed(started) if candidate_first else started
     if isinstance(first, BaseException):
         raise first
     if isinstance(second, InstrumentError):

@@ -38,6 +38,9 @@ LEAD_S = 0.8
 """The load begins with the profiler and goes on this much longer, as attaching takes a while."""
 CPU_SECONDS = 3.0
 MIN_SAMPLES = 20
+LONGER = (1, 4)
+"""A server that got too little of the machine to be seen at work is recorded once more, so much longer."""
+Recorders = Mapping[str, Callable[[], Awaitable[str]]]
 MODES = {"gil": "--gil", "wall": "--idle", "native": "--gil --native"}
 
 
@@ -140,29 +143,36 @@ async def profile_cpu(
             nothing to do.
     """
     runtime, pid = find_runtime(arm.pids())
-    recorders = _recorders(workspace, arm, runtime, pid, seconds, thorough)
-    pace = Pace()
     async with open_loader(workspace, workload, worker=worker) as loader:
         await loader.warm_up(arm)
-        texts, without_c = await _record_all(_Bench(arm, loader, pace), recorders, seconds, thorough)
-    raw: dict[str, Any] = {
-        "workload": workload.name, "arm": arm.name, "commit": arm.commit, "seconds": seconds, "runtime": runtime,
+        for longer in LONGER:
+            recorders = _recorders(workspace, arm, runtime, pid, seconds * longer, thorough)
+            raw = await _record_raw(_Bench(arm, loader, Pace()), runtime, recorders, seconds * longer, thorough)
+            handlers = await asyncio.to_thread(find_handlers, arm.workdir)
+            gil, wall = (sum_stacks(parse_stacks(raw[mode], raw["root"]), handlers) for mode in ("gil", "wall"))
+            if wall.total >= MIN_SAMPLES:
+                return _profile_evidence(workspace, {**raw, "workload": workload.name}, gil, wall)
+    raise InstrumentError(
+        f"the profiler saw the server at work in {wall.total} samples only; raise the workload's users"
+    )
+
+
+async def _record_raw(
+    bench: _Bench, runtime: str, recorders: Recorders, seconds: float, thorough: bool
+) -> dict[str, Any]:
+    texts, without_c = await _record_all(bench, recorders, seconds, thorough)
+    arm, pace = bench.arm, bench.pace
+    return {
+        "arm": arm.name, "commit": arm.commit, "seconds": seconds, "runtime": runtime,
         "rate": RATE if runtime == "python" else NODE_RATE, "root": str(arm.workdir),
         "requests_per_s": pace.rps["with"], "pace": {"rps": pace.rps, "cpu_ms": pace.cpu_ms},
         "overhead": pace.overhead(), "gil": texts["gil"], "wall": texts.get("wall", texts["gil"]),
         "native": texts.get("native", ""), "without_c": without_c,
     }  # fmt: skip
-    handlers = await asyncio.to_thread(find_handlers, arm.workdir)
-    gil, wall = (sum_stacks(parse_stacks(raw[mode], raw["root"]), handlers) for mode in ("gil", "wall"))
-    if wall.total < MIN_SAMPLES:
-        raise InstrumentError(
-            f"the profiler saw the server at work in {wall.total} samples only; raise the workload's users"
-        )
-    return _profile_evidence(workspace, raw, gil, wall)
 
 
 async def _record_all(
-    bench: _Bench, recorders: Mapping[str, Callable[[], Awaitable[str]]], seconds: float, thorough: bool
+    bench: _Bench, recorders: Recorders, seconds: float, thorough: bool
 ) -> tuple[dict[str, str], str]:
     """Stacks by mode, and why there are none with C frames; where it is thorough with load beside the profiler."""
     texts: dict[str, str] = {}
@@ -222,9 +232,7 @@ def find_runtime(pids: Sequence[int]) -> tuple[str, int]:
     raise InstrumentError(f"the server runs no Python process and no Node{others}; others are not profiled yet")
 
 
-def _recorders(
-    workspace: Workspace, arm: Arm, runtime: str, pid: int, seconds: float, native: bool
-) -> dict[str, Callable[[], Awaitable[str]]]:
+def _recorders(workspace: Workspace, arm: Arm, runtime: str, pid: int, seconds: float, native: bool) -> Recorders:
     if runtime == "node":
         folder = arm.place.trace
         if folder is None:

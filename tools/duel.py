@@ -37,7 +37,7 @@ __all__ = ["FULL", "NOISE", "QUICK", "THOROUGH", "Duel", "Protocol", "floors_of"
 Side = Literal["base", "candidate"]
 SIDES: tuple[Side, Side] = ("base", "candidate")
 READING = ("GET", "HEAD", "OPTIONS")
-MEMORY_EVERY = 4
+MEMORY_EVERY = 12
 """Memory is read after each such round, and after the last."""
 
 
@@ -97,7 +97,7 @@ class _Bout:
     async def run_start(self, number: int) -> None:
         """Start both arms afresh, and with each workload warm them up and load them by turns."""
         async with AsyncExitStack() as stack:
-            arms = await self._start(stack)
+            arms = await self._start(stack, number)
             for asked in self.asked:
                 if number >= asked.starts:
                     continue
@@ -136,7 +136,7 @@ class _Bout:
         else:
             asked.rounds = max(1, round(self.protocol.beside_s / pair_s))
 
-    async def _start(self, stack: AsyncExitStack) -> dict[Side, Starting]:
+    async def _start(self, stack: AsyncExitStack, number: int) -> dict[Side, Starting]:
         cores = split_cores()[0]
         arms = (
             self.start_arm(
@@ -144,7 +144,8 @@ class _Bout:
             )
             for side in SIDES
         )
-        return dict(zip(SIDES, await start_both(stack, *arms), strict=True))
+        started = await start_both(stack, *arms, candidate_first=_order(number)[0] == "candidate")
+        return dict(zip(SIDES, started, strict=True))
 
     async def _run_round(self, start: int, number: int, order: int, side: Side, asked: _Asked, arm: Starting) -> None:
         before = arm.cpu_seconds()

@@ -213,7 +213,9 @@ async def test_what_burns_on_the_loop_is_named(tmp_path: Path) -> None:
     assert held["/burns"] > 50
     (request,) = (line for line in trace.requests if line["path"] == "/burns")
     worst = max(request["blocked"], key=lambda entry: float(entry["ms"]))
-    assert worst["site"] == f"server.js:{line_of('function burn')} burn"
+    # V8 tells the line only of what the function computes itself; else it is where the function begins.
+    first = line_of("function burn")
+    assert worst["site"] in {f"server.js:{line} burn" for line in range(first, first + 3)}
 
 
 async def test_a_target_behaves_alike_with_and_without(tmp_path: Path) -> None:
