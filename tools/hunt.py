@@ -158,7 +158,8 @@ async def _compare_many(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
             bursts.append(list(itertools.islice(itertools.cycle(same), MAX_AT_ONCE)))
         found = Comparison(name)
         for burst in bursts:
-            found = _joined(found, await pair.compare_at_once(name, burst, plan.volatile))
+            more = await pair.compare_at_once(name, burst, plan.volatile, last=not plan.thorough)
+            found = _joined(found, more)
         yield found
 
 

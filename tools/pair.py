@@ -145,25 +145,32 @@ class Pair:
             differences = [item for item in differences if item.where not in places]
         found.differences += [(asked, item) for item in differences]
 
-    async def compare_at_once(self, name: str, asked: Sequence[Asked], volatile: Collection[str] = ()) -> Comparison:
-        """Ask reading requests several at a time; what they should give is what the base gave one by one."""
+    async def compare_at_once(
+        self, name: str, asked: Sequence[Asked], volatile: Collection[str] = (), *, last: bool = False
+    ) -> Comparison:
+        """Ask reading requests several at a time; what they should give is what the base gave one by one.
+
+        Args:
+            name: of the check.
+            asked: the requests.
+            volatile: JSON keys and form fields that may differ.
+            last: nothing is asked of this pair afterwards, so that the states need not stay equal: the base is asked
+                several at a time only where the candidate answered otherwise.
+        """
         self.forget_cookies()
-        found = Comparison(name)
+        found = Comparison(name, requests=len(asked))
         alone = {(item.name, *sorted(item.headers.items())): item for item in asked}
         known = {key: (await self.ask(item))[0] for key, item in alone.items()}
         expected = [known[item.name, *sorted(item.headers.items())] for item in asked]
-        gate = asyncio.Semaphore(AT_ONCE)
-
-        async def ask(item: Asked) -> tuple[Seen, Seen]:
-            async with gate:
-                return await self.ask(item)
-
-        for item, before, (base, candidate) in zip(
-            asked, expected, await asyncio.gather(*(ask(item) for item in asked)), strict=True
-        ):
-            found.requests += 1
-            places = {difference.where for difference in compare_answers(before, base, volatile=volatile)}
-            for difference in self._differences(before, candidate, volatile):
+        base, candidate = self._clients
+        answers = await _ask_at_once(candidate, asked)
+        differences = [self._differences(*each, volatile) for each in zip(expected, answers, strict=True)]
+        if last and not any(differences):
+            return found
+        again = await _ask_at_once(base, asked)
+        for item, before, after, each in zip(asked, expected, again, differences, strict=True):
+            places = {difference.where for difference in compare_answers(before, after, volatile=volatile)}
+            for difference in each:
                 (found.unstable if difference.where in places else found.differences).append((item, difference))
         return found
 
@@ -187,6 +194,16 @@ class Pair:
 
 def _broke_down(seen: Seen) -> bool:
     return seen.status == 0 or seen.status >= 500
+
+
+async def _ask_at_once(client: httpx.AsyncClient, requests: Sequence[Asked]) -> list[Seen]:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(item: Asked) -> Seen:
+        async with gate:
+            return await _ask(client, item)
+
+    return list(await asyncio.gather(*map(ask, requests)))
 
 
 async def _ask(client: httpx.AsyncClient, asked: Asked) -> Seen:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
+import pytest
 
 from tools.pair import Comparison, Pair
 from tools.requests import Asked
@@ -120,6 +121,22 @@ async def test_state_mixed_up_between_concurrent_requests_is_found() -> None:
     assert not found.as_check().passed
     # If the base mixes them up as well, nothing can be said.
     assert (await pair(mixed, mixed).compare_at_once("at once", paths)).as_check().passed
+    assert not (await right.compare_at_once("at once", paths, last=True)).as_check().passed
+    assert (await pair(mixed, mixed).compare_at_once("at once", paths, last=True)).as_check().passed
+
+
+@pytest.mark.parametrize(("last", "times"), [(False, 2), (True, 1)])
+async def test_at_last_the_base_is_asked_at_once_only_where_the_candidate_differs(last: bool, times: int) -> None:
+    heard: list[str] = []
+
+    def base(request: httpx.Request) -> Any:
+        heard.append(request.url.path)
+        return {"path": request.url.path}
+
+    paths = [asked(f"/{number}") for number in range(6)]
+    alike = pair(base, lambda request: {"path": request.url.path})
+    assert (await alike.compare_at_once("at once", paths, last=last)).as_check().passed
+    assert len(heard) == times * len(paths)
 
 
 async def test_many_differences_are_counted() -> None:
