@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,8 @@ from tools.burst import send_at_once
 from tools.requests import Asked, decode, send
 
 AT_ONCE = 8
+EXCUSES = 3
+"""How often the base is asked whether it too answers otherwise."""
 MAX_DETAIL = 4
 """Differences told in a check's detail; the raw file holds all."""
 
@@ -32,6 +34,8 @@ class Comparison:
     """The coder must not see what was asked."""
     last: Seen | None = None
     """The base's answer to the last request."""
+    answers: dict[str, Seen] = field(default_factory=dict)
+    """The base's answers to requests that were answered differently, by name."""
 
     def as_check(self) -> Check:
         """Passed if nothing differed."""
@@ -108,6 +112,23 @@ class Pair:
                 await self._compare_one(asked, volatile, found, odd=odd)
         return found
 
+    async def excuse(self, found: Comparison, volatile: Collection[str] = ()) -> Comparison:
+        """Ask the base once more for what differed: a place where it now answers otherwise itself tells nothing.
+
+        Requests that write can't be asked again; what they showed stays.
+        """
+        kept: list[tuple[Asked, Difference]] = []
+        excused: list[tuple[Asked, Difference]] = []
+        for asked, difference in found.differences:
+            before = found.answers.get(asked.name)
+            moved: set[str] = set()
+            if asked.method in ("GET", "HEAD") and before is not None:
+                for _ in range(EXCUSES):
+                    now, _candidate = await self.ask(asked)
+                    moved |= {each.where for each in compare_answers(before, now, volatile=volatile)}
+            (excused if difference.where in moved else kept).append((asked, difference))
+        return replace(found, differences=kept, unstable=[*found.unstable, *excused])
+
     async def compare_in_turn(
         self, name: str, visitors: Sequence[Sequence[Asked]], volatile: Collection[str] = ()
     ) -> Comparison:
@@ -144,6 +165,8 @@ class Pair:
             found.unstable += [(asked, item) for item in differences if item.where in places]
             differences = [item for item in differences if item.where not in places]
         found.differences += [(asked, item) for item in differences]
+        if differences:
+            found.answers[asked.name] = base
 
     async def compare_at_once(
         self, name: str, asked: Sequence[Asked], volatile: Collection[str] = (), *, last: bool = False

@@ -61,6 +61,11 @@ KEYED = COUNTER.replace('"length": len(name)', '"length": {"a": 1, "bb": 2}.get(
 SHARED = COUNTER.replace("name = self.path.strip(\"/\")\n        self.answer({\"name\": name", "import time\n        "
                          "Handler.name = name = self.path.strip(\"/\")\n        time.sleep(0.02)\n        "
                          "self.answer({\"name\": Handler.name")  # fmt: skip
+CROWDED = COUNTER.replace("name = self.path.strip(\"/\")\n        self.answer({\"name\": name", "import time\n        "
+                          "name = self.path.strip(\"/\")\n        Handler.flying = getattr(Handler, 'flying', 0) + 1\n"
+                          "        time.sleep(0.02)\n        crowd = Handler.flying > 1\n        Handler.flying -= 1\n"
+                          "        self.answer({\"crowd\": crowd, \"name\": name")  # fmt: skip
+CALM = CROWDED.replace("Handler.flying > 1", "False")
 BROKEN = "raise SystemExit('no such module')"
 CHECK = """
 import sys, urllib.request
@@ -162,6 +167,17 @@ async def test_state_shared_between_threads_is_found(workspace: Workspace) -> No
     checks, _ = await compare(workspace, SHARED, held_out=False)
     assert checks["same answers: read"].passed
     assert not checks["same answers, several at once"].passed
+
+
+async def test_what_only_load_brings_out_is_found_unless_the_base_shows_it_too(tmp_path: Path) -> None:
+    files = {"counter.py": CALM, "check.py": CHECK}
+    told = []
+    for name, base in (("calm", CALM), ("crowded", CROWDED)):
+        own = await make_workspace(tmp_path / name, {**files, "counter.py": base}, TARGET)
+        checks, _ = await compare(own, CROWDED + "\n", held_out=False)
+        told.append(checks["same answers under load"])
+    assert "/crowd: false became true" in told[0].detail
+    assert [check.passed for check in told] == [False, True], told
 
 
 async def test_a_candidate_that_does_not_start_is_a_failed_check(workspace: Workspace) -> None:
