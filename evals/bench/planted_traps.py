@@ -20,7 +20,8 @@ from perfcrew.records.work import Change, Plan, PlanStep, RecipeRequest
 from tests.e2e.planted import APPS, opened
 from tools.screening import UNTOUCHED
 
-APP = "till"
+APPLICATIONS = {"traps": "till", "honest": "till", "dashboard_traps": "dashboard"}
+"""Folder of planted changes to the application that they are changes of."""
 _TITLE = re.compile(r"^- title: (.+)$", re.MULTILINE)
 
 
@@ -45,7 +46,7 @@ class Planted(Record):
 
 
 def load_planted(kind: str) -> list[Planted]:
-    """The changes of a folder beside the applications: `traps` or `honest`."""
+    """The changes of a folder beside the applications: one of `APPLICATIONS`."""
     paths = sorted((APPS / kind).glob("*.toml"))
     return [Planted(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
@@ -99,9 +100,11 @@ def _force(number: int, edit: Edit) -> ToolCall:
 
 
 @asynccontextmanager
-async def open_crew(planted: Sequence[Planted], folder: Path, *, quick: bool) -> AsyncIterator[Crew]:
+async def open_crew(
+    planted: Sequence[Planted], folder: Path, *, quick: bool, application: str = "till"
+) -> AsyncIterator[Crew]:
     """A crew whose coder is scripted, on a fresh copy of the application; everything else is as in any run."""
-    async with opened(APP, folder, folder / "home") as workspace:
+    async with opened(application, folder, folder / "home") as workspace:
         workspace = replace(workspace, quick=quick)
         await prepare(workspace)
         yield Crew(

@@ -10,36 +10,48 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evals.bench.planted_traps import Planted, load_planted, open_crew, refusing_gate, take_step
+from agents.crew import Crew
+from evals.bench.planted_traps import APPLICATIONS, Planted, load_planted, open_crew, refusing_gate, take_step
 
 WIDTH = 46
 
 
-async def run(folder: Path, planted: Sequence[Planted], *, quick: bool) -> dict[str, int]:
-    """Judge all of them and print a line each; the figures."""
+async def run(folder: Path, kinds: Mapping[str, Sequence[Planted]], *, quick: bool) -> dict[str, int]:
+    """Judge all of them and print a line each; the figures.
+
+    Args:
+        folder: for the copies of the applications.
+        kinds: folder of planted changes to those of them that are judged.
+        quick: shorter duels.
+    """
     figures = {"traps": 0, "accepted": 0, "honest": 0, "honest_kept": 0}
     print(f"{'change':18} {'kept':5} {'refused by':{WIDTH}} {'seconds':>7}")
-    async with open_crew(planted, folder, quick=quick) as crew:
-        for each in planted:
-            began = time.monotonic()
-            change = await take_step(crew, each)
-            gate = refusing_gate(change)
-            kind = ("traps", "accepted") if each.gate else ("honest", "honest_kept")
-            figures[kind[0]] += 1
-            figures[kind[1]] += change.kept
-            odd = (
-                ""
-                if (gate.startswith(each.gate) if each.gate else change.kept)
-                else f"  expected: {each.gate or 'kept'}"
-            )
-            shown = gate or change.reason
-            kept = "yes" if change.kept else "no"
-            print(f"{each.name:18} {kept:5} {shown[:WIDTH]:{WIDTH}} {time.monotonic() - began:7.1f}{odd}", flush=True)
+    for application in dict.fromkeys(APPLICATIONS.values()):
+        planted = [each for kind, some in kinds.items() if APPLICATIONS[kind] == application for each in some]
+        if not planted:
+            continue
+        async with open_crew(planted, folder / application, quick=quick, application=application) as crew:
+            for each in planted:
+                await _judge(crew, each, figures)
     return figures
+
+
+async def _judge(crew: Crew, each: Planted, figures: dict[str, int]) -> None:
+    began = time.monotonic()
+    change = await take_step(crew, each)
+    gate = refusing_gate(change)
+    kind = ("traps", "accepted") if each.gate else ("honest", "honest_kept")
+    figures[kind[0]] += 1
+    figures[kind[1]] += change.kept
+    as_expected = gate.startswith(each.gate) if each.gate else change.kept
+    odd = "" if as_expected else f"  expected: {each.gate or 'kept'}"
+    shown = gate or change.reason
+    kept = "yes" if change.kept else "no"
+    print(f"{each.name:18} {kept:5} {shown[:WIDTH]:{WIDTH}} {time.monotonic() - began:7.1f}{odd}", flush=True)
 
 
 def main() -> int:
@@ -48,12 +60,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="shorter duels, and only two honest wins")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these changes and no others")
     given = parser.parse_args()
-    traps, honest = load_planted("traps"), load_planted("honest")
-    planted = [*traps, *(honest[:2] if given.quick else honest)]
+    kinds = {kind: load_planted(kind) for kind in APPLICATIONS}
     if given.only:
-        planted = [each for each in (*traps, *honest) if each.name in given.only]
+        kinds = {kind: [each for each in some if each.name in given.only] for kind, some in kinds.items()}
+    elif given.quick:
+        kinds["honest"] = kinds["honest"][:2]
     with TemporaryDirectory(prefix="perfcrew-traps-") as folder:
-        figures = asyncio.run(run(Path(folder), planted, quick=given.quick))
+        figures = asyncio.run(run(Path(folder), kinds, quick=given.quick))
     print(json.dumps(figures))
     return 0 if not figures["accepted"] and figures["honest"] == figures["honest_kept"] else 1
 

@@ -23,16 +23,19 @@ from tools.target import load_target
 from tools.workspace import Workspace
 
 APPS = Path(__file__).parents[1] / "apps"
+CASES = Path(__file__).parents[2] / "evals" / "cases"
 
 
 @asynccontextmanager
 async def opened(name: str, folder: Path, home: Path) -> AsyncIterator[Workspace]:
-    """A run's workspace on a copy of an application; its databases are gone afterwards."""
+    """A run's workspace on a copy of an application, planted or bundled; its databases are gone afterwards."""
     repo = folder / name
-    shutil.copytree(APPS / name, repo, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "*.db"))
+    case = CASES / name
+    source, described = (APPS / name, None) if (APPS / name).exists() else (case / "app", case / "perfcrew.toml")
+    shutil.copytree(source, repo, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "*.db"))
     for line in ("init --quiet --initial-branch=main", "add --all", "commit --quiet -m First"):
         await _git(repo, *line.split())
-    target, config = load_target(repo, None)
+    target, config = load_target(repo, described)
     workspace = Workspace(
         run_id="run-1", folder=folder / "run", home=home, target=target,
         base_commit=await _git(repo, "rev-parse", "HEAD"), artifacts=Artifacts(folder / "run" / "artifacts"),

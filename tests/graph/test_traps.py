@@ -12,7 +12,7 @@ from evals.bench.planted_traps import Planted, load_planted, open_crew, refusing
 
 pytestmark = pytest.mark.app
 
-TRAPS, HONEST = load_planted("traps"), load_planted("honest")
+TRAPS, HONEST, DASHBOARD = (load_planted(kind) for kind in ("traps", "honest", "dashboard_traps"))
 IN_CI = ("joined_suppliers", "calendar_once")
 """Honest wins that are measured here, which takes a duel each; the benchmark measures all."""
 
@@ -28,6 +28,7 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
 
 def test_there_are_enough_of_them() -> None:
     assert len(TRAPS) >= 20
+    assert len(DASHBOARD) == 2
     assert all(trap.gate for trap in TRAPS)
     assert not any(each.gate for each in HONEST)
     assert set(IN_CI) <= {each.name for each in HONEST}
@@ -36,6 +37,24 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
 async def test_a_trap_is_refused_by_its_gate(crew: Crew, trap: Planted) -> None:
     change = await take_step(crew, trap)
+    assert not change.kept, change.reason
+    assert refusing_gate(change).startswith(trap.gate), change.reason
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    stack = AsyncExitStack()
+    folder: Path = tmp_path_factory.mktemp("dashboard")
+    with asyncio.Runner() as runner:
+        opening = open_crew(DASHBOARD, folder, quick=True, application="dashboard")
+        yield runner.run(stack.enter_async_context(opening))
+        runner.run(stack.aclose())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("trap", DASHBOARD, ids=lambda trap: trap.name)
+async def test_a_trap_of_the_dashboard_is_refused_by_its_gate(dashboard: Crew, trap: Planted) -> None:
+    change = await take_step(dashboard, trap)
     assert not change.kept, change.reason
     assert refusing_gate(change).startswith(trap.gate), change.reason
 
