@@ -150,17 +150,12 @@ async def _compare_described(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
 
 async def _compare_many(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
     if reading := all_reads(plan.target, plan.most):
-        name = "same answers, several at once"
         # In turn, so that different requests meet; then each endpoint by itself, where state is shared most.
         bursts = [list(itertools.islice(itertools.cycle(reading[:: max(1, len(reading) // MAX_AT_ONCE)]), MAX_AT_ONCE))]
         for endpoint in dict.fromkeys(item.endpoint for item in reading):
             same = [item for item in reading if item.endpoint == endpoint]
             bursts.append(list(itertools.islice(itertools.cycle(same), MAX_AT_ONCE)))
-        found = Comparison(name)
-        for burst in bursts:
-            more = await pair.compare_at_once(name, burst, plan.volatile, last=not plan.thorough)
-            found = _joined(found, more)
-        yield found
+        yield await pair.compare_at_once("same answers, several at once", bursts, plan.volatile, last=not plan.thorough)
 
 
 async def _compare_loaded(plan: Hunt, pair: Pair, arms: tuple[Running, Running], reads: Sequence[Asked]) -> Comparison:

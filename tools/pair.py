@@ -169,32 +169,34 @@ class Pair:
             found.answers[asked.name] = base
 
     async def compare_at_once(
-        self, name: str, asked: Sequence[Asked], volatile: Collection[str] = (), *, last: bool = False
+        self, name: str, bursts: Sequence[Sequence[Asked]], volatile: Collection[str] = (), *, last: bool = False
     ) -> Comparison:
         """Ask reading requests several at a time; what they should give is what the base gave one by one.
 
         Args:
             name: of the check.
-            asked: the requests.
+            bursts: the requests, those together that are asked at a time.
             volatile: JSON keys and form fields that may differ.
             last: nothing is asked of this pair afterwards, so that the states need not stay equal: the base is asked
                 several at a time only where the candidate answered otherwise.
         """
         self.forget_cookies()
-        found = Comparison(name, requests=len(asked))
-        alone = {(item.name, *sorted(item.headers.items())): item for item in asked}
+        found = Comparison(name)
+        alone = {_key(item): item for burst in bursts for item in burst}
         known = {key: (await self.ask(item))[0] for key, item in alone.items()}
-        expected = [known[item.name, *sorted(item.headers.items())] for item in asked]
         base, candidate = self._clients
-        answers = await _ask_at_once(candidate, asked)
-        differences = [self._differences(*each, volatile) for each in zip(expected, answers, strict=True)]
-        if last and not any(differences):
-            return found
-        again = await _ask_at_once(base, asked)
-        for item, before, after, each in zip(asked, expected, again, differences, strict=True):
-            places = {difference.where for difference in compare_answers(before, after, volatile=volatile)}
-            for difference in each:
-                (found.unstable if difference.where in places else found.differences).append((item, difference))
+        for burst in bursts:
+            found.requests += len(burst)
+            expected = [known[_key(item)] for item in burst]
+            answers = await _ask_at_once(candidate, burst)
+            differences = [self._differences(*each, volatile) for each in zip(expected, answers, strict=True)]
+            if last and not any(differences):
+                continue
+            again = await _ask_at_once(base, burst)
+            for item, before, after, each in zip(burst, expected, again, differences, strict=True):
+                places = {difference.where for difference in compare_answers(before, after, volatile=volatile)}
+                for difference in each:
+                    (found.unstable if difference.where in places else found.differences).append((item, difference))
         return found
 
     async def write_at_once(self, writes: Sequence[Asked]) -> tuple[list[str], list[str]]:
@@ -217,6 +219,10 @@ class Pair:
 
 def _broke_down(seen: Seen) -> bool:
     return seen.status == 0 or seen.status >= 500
+
+
+def _key(asked: Asked) -> tuple[object, ...]:
+    return asked.name, *sorted(asked.headers.items())
 
 
 async def _ask_at_once(client: httpx.AsyncClient, requests: Sequence[Asked]) -> list[Seen]:

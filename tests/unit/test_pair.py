@@ -117,12 +117,12 @@ async def test_state_mixed_up_between_concurrent_requests_is_found() -> None:
     paths = [asked(f"/{number}") for number in range(6)]
     right = pair(lambda request: {"path": request.url.path}, mixed)
     assert (await right.compare("alone", [paths])).as_check().passed
-    found = await right.compare_at_once("at once", paths)
+    found = await right.compare_at_once("at once", [paths])
     assert not found.as_check().passed
     # If the base mixes them up as well, nothing can be said.
-    assert (await pair(mixed, mixed).compare_at_once("at once", paths)).as_check().passed
-    assert not (await right.compare_at_once("at once", paths, last=True)).as_check().passed
-    assert (await pair(mixed, mixed).compare_at_once("at once", paths, last=True)).as_check().passed
+    assert (await pair(mixed, mixed).compare_at_once("at once", [paths])).as_check().passed
+    assert not (await right.compare_at_once("at once", [paths], last=True)).as_check().passed
+    assert (await pair(mixed, mixed).compare_at_once("at once", [paths], last=True)).as_check().passed
 
 
 @pytest.mark.parametrize(("last", "times"), [(False, 2), (True, 1)])
@@ -135,7 +135,7 @@ async def test_at_last_the_base_is_asked_at_once_only_where_the_candidate_differ
 
     paths = [asked(f"/{number}") for number in range(6)]
     alike = pair(base, lambda request: {"path": request.url.path})
-    assert (await alike.compare_at_once("at once", paths, last=last)).as_check().passed
+    assert (await alike.compare_at_once("at once", [paths], last=last)).as_check().passed
     assert len(heard) == times * len(paths)
 
 
