@@ -139,14 +139,16 @@ async def drive(graph: Recipe, manifest: Manifest, context: Run, approve: Approv
         raise UserError(
             f'this run is made of slash commands; go on with: perfcrew exec --resume {manifest.run_id} "/resume"'
         )
-    if snapshot.values and not snapshot.next and not snapshot.values.get("report"):
+    if snapshot.values and not snapshot.tasks and not snapshot.values.get("report"):
         raise UserError(f"run {manifest.run_id} can't be resumed: its checkpoints end before a report")
     while True:
         snapshot = await graph.aget_state(config)
         waiting = [item for task in snapshot.tasks for item in task.interrupts]
         if waiting:
             given = Command(resume=(await _ask(waiting[0].value, manifest, approve)).model_dump())
-        elif snapshot.values and not snapshot.next:
+        # A killed process may have left what a step's last node wrote, and not the checkpoint after it: then no node is
+        # left to run, and the step is.
+        elif snapshot.values and not snapshot.tasks:
             return cast(RunState, snapshot.values)
         try:
             await graph.ainvoke(given, config, context=context, durability="sync")

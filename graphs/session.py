@@ -84,8 +84,8 @@ class _Seat:
         return whole((await reader().compile(checkpointer=self._saver).aget_state(self._config)).values)
 
     async def is_stopped(self, group: Sequence[Order], state: RunState) -> bool:
-        """Whether the phase has nodes left to run."""
-        return bool((await self._graph(group, state).aget_state(self._config)).next)
+        """Whether the phase has steps left to take."""
+        return bool((await self._graph(group, state).aget_state(self._config)).tasks)
 
     async def carry_out(self, group: Sequence[Order], state: RunState, *, goes_on: bool) -> RunState:
         """Run one phase; the state that it leaves."""

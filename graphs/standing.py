@@ -63,12 +63,12 @@ async def find_stop(folder: Path) -> Stopped | None:
     async with open_checkpoints(folder) as saver:
         if state["orders"]:
             phase = build_phase(state["orders"], state).compile(checkpointer=saver)
-            return Stopped("phase") if (await phase.aget_state(_thread(folder.name))).next else None
+            return Stopped("phase") if (await phase.aget_state(_thread(folder.name))).tasks else None
         snapshot = await build(saver).aget_state(_thread(folder.name))
         waits = [item.value for task in snapshot.tasks for item in task.interrupts]
         if waits:
             return Stopped("approval", Plan.model_validate(waits[0]["plan"]))
-        return Stopped("recipe") if snapshot.next else None
+        return Stopped("recipe") if snapshot.tasks else None
 
 
 def _thread(run_id: str) -> Any:

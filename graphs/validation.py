@@ -28,7 +28,7 @@ from tools.probing import probing
 from tools.rolling import check_rolling
 from tools.screening import screen_candidate
 from tools.steady_tests import judge_tests
-from tools.touching_tests import cover_change
+from tools.touching_tests import cover_change, untold
 
 DIFF_SHOWN = 24_000
 """Characters of the branch's diff that a reviewer sees."""
@@ -155,13 +155,15 @@ async def _compare(crew: Crew, base: str, head: str) -> Compared:
 
 
 async def _cover(crew: Crew, base: str, head: str, lane: str) -> tuple[Evidence, ...]:
-    """Which tests touch the change; nothing where that can't be measured."""
+    """Which tests touch the change, or why that is not told; nothing where there are no tests."""
 
     async def cover() -> tuple[Evidence, ...]:
+        if crew.workspace.target.target.test is None:
+            return ()
         try:
             return (await cover_change(crew.workspace, base, head),)
-        except InstrumentError:
-            return ()
+        except InstrumentError as error:
+            return (untold(str(error)),)
 
     try:
         return await crew.journal.effect(lane, "coverage", TypeAdapter(tuple[Evidence, ...]), cover, asked=head)

@@ -17,7 +17,9 @@ _WHO_JS = re.compile(
     r"\b(?:req\.(?:user|session|auth)\b|(?:current)?[uU]ser(?:Id|\.id)?\b|tenant\w*|account\w*|session\b)"
 )
 _STORE = re.compile(r"cache|memo|redis|store", re.IGNORECASE)
-_GROWS = "a cache without a bound: who varies what is asked fills the memory"
+_GROWS = "a cache without a bound: who varies what is asked fills the memory; "
+_GROWS_CALLS = _GROWS + "give it one, as lru_cache(maxsize=1024) has"
+_GROWS_STORE = _GROWS + "throw the oldest entry out above a limit"
 _MIXES = "the key of a cache leaves out {who}, on which what is kept depends: one user may be given another's"
 _DICTS = {"dict", "defaultdict", "OrderedDict"}
 _MAP_JS = re.compile(
@@ -51,13 +53,13 @@ def python_caches(path: str, text: str, tree: ast.Module) -> Iterator[Weakness]:
             continue
         for decorator in function.decorator_list:
             if _is_unbounded_decorator(decorator) and _parameters(function):
-                yield weak("cache-bound", decorator, _GROWS)
+                yield weak("cache-bound", decorator, _GROWS_CALLS)
             if (who := _hidden_who(decorator, function)) != "":
                 yield weak("cache-key", decorator, _MIXES.format(who=who))
         given = _expanded(function)
         for write in _writes(function, stores):
             if write.store in stores - bounded and not isinstance(write.key, ast.Constant):
-                yield weak("cache-bound", write.node, _GROWS)
+                yield weak("cache-bound", write.node, _GROWS_STORE)
             if who := _left_out(write, _parameters(function), given):
                 yield weak("cache-key", write.node, _MIXES.format(who=who))
 
@@ -75,7 +77,7 @@ def javascript_caches(path: str, text: str) -> Iterator[Weakness]:
             if re.fullmatch(r"(['\"])[^'\"]*\1", key):
                 continue
             if not re.search(rf"\b{name}\.size\b|Object\.keys\({name}\)\.length", text):
-                yield Weakness("cache-bound", path, line + 1, _GROWS, "medium", code)
+                yield Weakness("cache-bound", path, line + 1, _GROWS_STORE, "medium", code)
             first = max([line - _WINDOW_JS, 0, *(n for n in range(line) if re.search(r"\bfunction\b|=>", lines[n]))])
             above = "\n".join(lines[first : line + 1])
             made = " ".join(re.findall(rf"\b{re.escape(key)}\s*=\s*([^\n]+)", above)) if key.isidentifier() else ""

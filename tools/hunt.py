@@ -30,6 +30,8 @@ ODD = 6
 USERS_OF_LOAD = 3
 """Clients a version that keep it busy while it is compared."""
 START_UP, DESCRIBED = "start-up does no more work", "the API keeps what it describes"
+STATUSES = "statuses"
+"""Where bursts of writes differ that were answered otherwise."""
 SETTLE_S = 0.25
 """How long a version is left alone after its first answer, so that what it goes on doing shows."""
 START_RATIO, START_S = 1.5, 0.1
@@ -47,6 +49,7 @@ class Running(Protocol):
 
 
 Found = Comparison | Check
+Placed = tuple[Asked, Difference]
 Fresh = Callable[[bool], AbstractAsyncContextManager[tuple[object, Pair]]]
 """Starts the base afresh, with the candidate beside it or with the base once more."""
 
@@ -81,13 +84,17 @@ async def hunt(plan: Hunt, pair: Pair, arms: tuple[Running, Running], fresh: Fre
     yield (started := await _compare_start(arms))
     if not started.passed and not plan.thorough:
         return
+    moving: list[Placed] = []
     for part in (_compare_workloads, _compare_sequences, _compare_described, _compare_many):
         async for found in part(plan, pair):
+            moving += found.unstable if isinstance(found, Comparison) else ()
             yield found
             if not plan.thorough and not _passed(found):
                 return
     if plan.thorough and (reads := reads_of(plan.target, plan.most)):
-        yield await _compare_loaded(plan, pair, arms, reads)
+        loaded = await _compare_loaded(plan, pair, arms, reads)
+        alone, met = _split(loaded.unstable, moving)
+        yield replace(loaded, unstable=alone, racing=[*loaded.racing, *met])
     if bursts := racing_writes(plan.target):
         yield await _compare_races(plan, bursts, fresh)
 
@@ -135,6 +142,7 @@ def _joined(first: Comparison, second: Comparison) -> Comparison:
         requests=first.requests + second.requests,
         differences=[*first.differences, *second.differences],
         unstable=[*first.unstable, *second.unstable],
+        racing=[*first.racing, *second.racing],
     )
 
 
@@ -191,7 +199,7 @@ async def _kept_busy(arms: Sequence[Running], reads: Sequence[Asked]) -> AsyncIt
 
 
 async def _compare_races(plan: Hunt, bursts: Sequence[Sequence[Asked]], fresh: Fresh) -> Comparison:
-    """Bursts of writes, and what is read afterwards. Where the base differs from itself, nothing can be said.
+    """Bursts of writes, and what is read afterwards. What the base does differently by itself is its own race.
 
     Who wins a race is chance: a difference counts only where it comes again, and the base gave the same each time.
     """
@@ -199,32 +207,47 @@ async def _compare_races(plan: Hunt, bursts: Sequence[Sequence[Asked]], fresh: F
         found, told = await _race(plan, pair, bursts)
     if not found.differences:
         return found
-    outcomes, steady = [told[:1]], found
+    outcomes, own = [told[0]], list[Placed]()
+    kept, fleeting = found.differences, list[Placed]()
     for beside_candidate in (True, False, False):
         async with fresh(beside_candidate) as (_, pair):
             again, told = await _race(plan, pair, bursts)
-        outcomes.append(told[:1])
-        if not beside_candidate:
-            outcomes.append(told[1:])
-        places = {(asked.name, difference.where) for asked, difference in again.differences}
-        kept = [each for each in steady.differences if ((each[0].name, each[1].where) in places) == beside_candidate]
-        steady = replace(steady, differences=kept)
-    if any(outcome != outcomes[0] for outcome in outcomes):
-        steady = replace(steady, differences=[])
-    rest = [each for each in found.differences if each not in steady.differences]
-    return replace(steady, unstable=[*found.unstable, *rest])
+        outcomes += told[:1] if beside_candidate else told
+        if beside_candidate:
+            kept, fleeting = _split(kept, again.differences)
+        else:
+            own += again.differences
+    own += [
+        (burst[0], Difference(STATUSES, first, other))
+        for outcome in outcomes[1:]
+        for burst, first, other in zip(bursts, outcomes[0], outcome, strict=True)
+        if first != other
+    ]
+    if any(place.where == STATUSES for _, place in own):
+        # Other writes went through: whatever is read afterwards may follow from that.
+        return replace(found, differences=[], racing=own)
+    _, kept = _split(kept, own)
+    _, fleeting = _split(fleeting, own)
+    racing, _ = _split(own, found.differences)
+    return replace(found, differences=kept, racing=racing, fleeting=fleeting)
 
 
-async def _race(plan: Hunt, pair: Pair, bursts: Sequence[Sequence[Asked]]) -> tuple[Comparison, list[list[list[str]]]]:
+def _split(some: Sequence[Placed], others: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
+    """Those whose place is one of the others' too, and the rest."""
+    places = {(asked.name, difference.where) for asked, difference in others}
+    shared = [each for each in some if (each[0].name, each[1].where) in places]
+    return shared, [each for each in some if each not in shared]
+
+
+async def _race(plan: Hunt, pair: Pair, bursts: Sequence[Sequence[Asked]]) -> tuple[Comparison, list[list[str]]]:
     """The comparison, and for base and candidate how each burst was answered."""
-    name = "same answers, writes at once"
-    found = Comparison(name)
-    told: list[list[list[str]]] = [[], []]
+    found = Comparison("same answers, writes at once")
+    told: list[list[str]] = [[], []]
     for burst in bursts:
         base, candidate = await pair.write_at_once(burst)
         told[0].append(base)
         told[1].append(candidate)
         if base != candidate:
-            found.differences.append((burst[0], Difference("statuses", ", ".join(base), ", ".join(candidate))))
+            found.differences.append((burst[0], Difference(STATUSES, base, candidate)))
         found.requests += len(burst)
-    return _joined(found, await pair.compare(name, [reads_of(plan.target, plan.most)], plan.volatile)), told
+    return _joined(found, await pair.compare(found.name, [reads_of(plan.target, plan.most)], plan.volatile)), told

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,11 @@ class Comparison:
     requests: int = 0
     differences: list[tuple[Asked, Difference]] = field(default_factory=list)
     unstable: list[tuple[Asked, Difference]] = field(default_factory=list)
-    """Places where the base differs from itself, so that nothing can be said."""
+    """Places that the base answers differently from call to call, so that nothing can be said: two of its answers."""
+    racing: list[tuple[Asked, Difference]] = field(default_factory=list)
+    """Places that it answers differently only where requests meet: a race of its own. Two of its answers."""
+    fleeting: list[tuple[Asked, Difference]] = field(default_factory=list)
+    """What differed in one race and in no later one, while the base gave the same each time."""
     held_out: bool = False
     """The coder must not see what was asked."""
     last: Seen | None = None
@@ -43,15 +48,24 @@ class Comparison:
 
     def _judge(self) -> Check:
         if not self.differences:
-            detail = f"{self.requests} requests answered alike"
-            if self.unstable:
-                asked, place = self.unstable[0]
-                detail += f"; {asked.name} {place.where} differs in the base from call to call (list it as volatile)"
+            detail = "; ".join([f"{self.requests} requests answered alike", *self._reservations()])
             return Check(name=self.name, passed=True, detail=detail)
         shown = [f"{asked.name}: {difference}" for asked, difference in self.differences[:MAX_DETAIL]]
         more = len(self.differences) - len(shown)
         detail = "; ".join(shown) + (f"; and {more} more" if more else "")
         return Check(name=self.name, passed=False, detail=detail)
+
+    def _reservations(self) -> Iterator[str]:
+        """The first of each kind that nothing is concluded from."""
+        for asked, place in self.unstable[:1]:
+            yield f"{asked.name} {place.where} differs in the base from call to call (list it as volatile)"
+        for asked, place in self.racing[:1]:
+            yield (
+                f"the base itself races at {asked.name} {place.where}: {place.base} one time, "
+                f"{place.candidate} another, so that this is not held against the candidate"
+            )
+        for asked, place in self.fleeting[:1]:
+            yield f"{asked.name} {place} once, and not when tried again"
 
     def as_json(self) -> dict[str, Any]:
         """For the raw file."""
@@ -59,7 +73,9 @@ class Comparison:
             "name": self.name,
             "requests": self.requests,
             "differences": [_line(asked, difference) for asked, difference in self.differences],
-            "unstable": [_line(asked, difference) for asked, difference in self.unstable],
+            "unstable": [_own_line(asked, difference) for asked, difference in self.unstable],
+            "racing": [_own_line(asked, difference) for asked, difference in self.racing],
+            "fleeting": [_line(asked, difference) for asked, difference in self.fleeting],
         }
 
 
@@ -69,6 +85,14 @@ def _line(asked: Asked, difference: Difference) -> dict[str, str]:
         "where": difference.where,
         "base": difference.base,
         "candidate": difference.candidate,
+    }
+
+
+def _own_line(asked: Asked, difference: Difference) -> dict[str, str | list[str]]:
+    return {
+        "request": asked.name,
+        "where": difference.where,
+        "base": [difference.base, difference.candidate],
     }
 
 
@@ -118,16 +142,19 @@ class Pair:
         Requests that write can't be asked again; what they showed stays.
         """
         kept: list[tuple[Asked, Difference]] = []
-        excused: list[tuple[Asked, Difference]] = []
+        racing: list[tuple[Asked, Difference]] = []
         for asked, difference in found.differences:
             before = found.answers.get(asked.name)
-            moved: set[str] = set()
+            moved: dict[str, Difference] = {}
             if asked.method in ("GET", "HEAD") and before is not None:
                 for _ in range(EXCUSES):
                     now, _candidate = await self.ask(asked)
-                    moved |= {each.where for each in compare_answers(before, now, volatile=volatile)}
-            (excused if difference.where in moved else kept).append((asked, difference))
-        return replace(found, differences=kept, unstable=[*found.unstable, *excused])
+                    moved |= {each.where: each for each in compare_answers(before, now, volatile=volatile)}
+            if difference.where in moved:
+                racing.append((asked, moved[difference.where]))
+            else:
+                kept.append((asked, difference))
+        return replace(found, differences=kept, racing=[*found.racing, *racing])
 
     async def compare_in_turn(
         self, name: str, visitors: Sequence[Sequence[Asked]], volatile: Collection[str] = ()
@@ -160,9 +187,9 @@ class Pair:
             moved = compare_answers(base, again, volatile=volatile)
             # What has no order of its own is compared as a set, so that what it holds still counts.
             loose = {difference.where for difference in moved if difference.candidate == ANOTHER_ORDER}
-            places = {difference.where for difference in moved} - loose
+            places = {difference.where: difference for difference in moved if difference.where not in loose}
             differences = self._differences(base, candidate, volatile, loose)
-            found.unstable += [(asked, item) for item in differences if item.where in places]
+            found.unstable += [(asked, places[item.where]) for item in differences if item.where in places]
             differences = [item for item in differences if item.where not in places]
         found.differences += [(asked, item) for item in differences]
         if differences:
@@ -194,27 +221,40 @@ class Pair:
                 continue
             again = await _ask_at_once(base, burst)
             for item, before, after, each in zip(burst, expected, again, differences, strict=True):
-                places = {difference.where for difference in compare_answers(before, after, volatile=volatile)}
-                for difference in each:
-                    (found.unstable if difference.where in places else found.differences).append((item, difference))
+                moved = {place.where: place for place in compare_answers(before, after, volatile=volatile)}
+                found.differences += [(item, place) for place in each if place.where not in moved]
+                if own := [moved[place.where] for place in each if place.where in moved]:
+                    # Alone once more: what moves without company as well is no race.
+                    lone = compare_answers(before, (await self.ask(item))[0], volatile=volatile)
+                    without = {place.where for place in lone}
+                    for place in own:
+                        (found.unstable if place.where in without else found.racing).append((item, place))
         return found
 
-    async def write_at_once(self, writes: Sequence[Asked]) -> tuple[list[str], list[str]]:
-        """Send writes all at once to each arm in turn; how each arm answered them, in no order.
+    async def write_at_once(self, writes: Sequence[Asked]) -> tuple[str, str]:
+        """Send writes all at once to each arm in turn; how often each arm gave which status.
 
         Which of them comes first is chance, so what counts is how many were taken and how many refused.
         """
-        told: list[list[str]] = []
+        told: list[str] = []
         for client in self._clients:
             place = client.base_url
             seen = await send_at_once(place.host, place.port or 80, writes)
-            told.append(sorted(f"{asked.name}: {status}" for asked, status in zip(writes, seen, strict=True)))
+            told.append(_count_statuses(writes, seen))
         return told[0], told[1]
 
     def _differences(
         self, base: Seen, candidate: Seen, volatile: Collection[str], unordered: Collection[str] = ()
     ) -> list[Difference]:
         return compare_answers(base, candidate, volatile=volatile, own=self._own, unordered=unordered)
+
+
+def _count_statuses(writes: Sequence[Asked], statuses: Sequence[int]) -> str:
+    """`3 × 201, 5 × 409`; where the writes go to different places, each with its own."""
+    single = len({asked.name for asked in writes}) == 1
+    pairs = zip(writes, statuses, strict=True)
+    counts = Counter(str(status) if single else f"{asked.name}: {status}" for asked, status in pairs)
+    return ", ".join(f"{count} × {what}" for what, count in sorted(counts.items()))
 
 
 def _broke_down(seen: Seen) -> bool:

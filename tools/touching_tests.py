@@ -15,6 +15,7 @@ from tools.launch import Launch
 from tools.target_tests import run_tests_afresh
 from tools.workspace import Workspace
 
+ID = "coverage@candidate"
 SHOWN = 12
 """Tests and lines named in the digest."""
 _START = "import coverage\n\ncoverage.process_startup()\n"
@@ -40,8 +41,12 @@ async def cover_change(workspace: Workspace, base: str, candidate: str) -> Evide
     for line in patch.added:
         if line.path.endswith(".py"):
             added.setdefault(line.path, set()).add(line.number)
-    if workspace.target.target.test is None or not added:
-        raise InstrumentError("coverage of the change is measured for Python with a test command only")
+    if workspace.target.target.test is None:
+        raise InstrumentError("there is no test command")
+    if not added:
+        others = list(dict.fromkeys(line.path for line in patch.added))
+        where = f"what the change adds is in {', '.join(others[:SHOWN])}" if others else "the change adds no line"
+        raise InstrumentError(f"coverage is read for Python only, and {where}")
     folder = workspace.folder / "coverage" / candidate[:12]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -75,8 +80,14 @@ def _read(folder: Path, workdir: Path, added: Mapping[str, set[int]]) -> dict[st
             for number, names in data.contexts_by_lineno(str(workdir / path)).items():
                 found.setdefault(path, {}).setdefault(number, set()).update(filter(None, names))
     if not found:
-        raise InstrumentError("coverage of the change: the tests ran none of the changed files under Python")
+        raise InstrumentError("the tests ran none of the changed files under Python")
     return found
+
+
+def untold(reason: str) -> Evidence:
+    """Stands for the coverage of a change that can't be measured, so that nobody takes silence for "no test"."""
+    title = f"all tests were run; which of them touch the change is not told apart: {reason}"
+    return Evidence(id=ID, kind="coverage", title=title, digest=title)
 
 
 def _evidence(
@@ -93,7 +104,7 @@ def _evidence(
     digest += [f"- {place}" for place in open_lines[:SHOWN]]
     raw = {"lines": lines, "ran": ran, "tests": tests}
     return Evidence(
-        id="coverage@candidate",
+        id=ID,
         kind="coverage",
         title=title,
         digest="\n".join(digest),

@@ -15,7 +15,6 @@ from perfcrew.llm.tape import Tape
 from perfcrew.llm.wire import Wire
 
 PROVIDER = "anthropic"
-BASE_URL = "https://api.anthropic.com"
 STOPS: dict[str, Stop] = {
     "end_turn": "end",
     "stop_sequence": "end",
@@ -28,34 +27,18 @@ STOPS: dict[str, Stop] = {
 
 
 class Anthropic(Wire):
-    """Answers requests for `anthropic/NAME` models.
+    """Answers requests for `anthropic/NAME` models."""
 
-    Args:
-        api_key: the key; any text for servers that want none.
-        base_url: the service, or a compatible one.
-        timeout: seconds for one whole answer; it has to cover long thinking.
-        stream: take every answer in pieces.
-        abilities: what is believed of the server.
-    """
-
+    base_url = "https://api.anthropic.com"
     path = "/v1/messages"
     conversation = "messages"
 
-    def __init__(
-        self,
-        api_key: str,
-        base_url: str = BASE_URL,
-        timeout: float = 900.0,
-        *,
-        stream: bool = False,
-        abilities: Abilities | None = None,
-    ) -> None:
+    @staticmethod
+    def open(api_key: str, base_url: str, timeout: float) -> Connection:
+        """A client of the service."""
         limits = sdk.Timeout(timeout, connect=10.0)
         client = sdk.AsyncAnthropic(api_key=api_key, base_url=base_url, timeout=limits, max_retries=0)
-        connection = Connection(
-            PROVIDER, sdk, client, url=base_url, secret=api_key, timeout=timeout, id_header="request-id"
-        )
-        super().__init__(connection, abilities or Abilities(), stream=stream)
+        return Connection(PROVIDER, sdk, client, url=base_url, secret=api_key, timeout=timeout, id_header="request-id")
 
     def payload(self, request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
         """The body of a request."""

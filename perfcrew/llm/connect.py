@@ -1,7 +1,7 @@
 """From a model's name to whoever answers for it. The vendors' SDKs are heavy: each is imported when first needed."""
 
 import ipaddress
-from typing import NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -9,6 +9,9 @@ from pydantic import SecretStr
 from perfcrew.errors import UserError
 from perfcrew.llm.base import LLM
 from perfcrew.llm.models import LISTED, Catalogue
+
+if TYPE_CHECKING:
+    from perfcrew.llm.wire import Wire
 
 WIRES = ("anthropic", "openai", "openai-chat")
 FAMILIES = {"claude": "anthropic", "gpt": "openai"}
@@ -103,14 +106,21 @@ def connect(
     from perfcrew.llm import abilities
 
     able = abilities.Abilities.of(catalogue.find(full_name(model)))
+    return _adapter(wire)(key, url, timeout, stream=stream, abilities=able)
+
+
+def _adapter(wire: str) -> "type[Wire]":
     if wire == "anthropic":
-        from perfcrew.llm import anthropic
+        from perfcrew.llm.anthropic import Anthropic
 
-        return anthropic.Anthropic(key, url or anthropic.BASE_URL, timeout, stream=stream, abilities=able)
-    from perfcrew.llm import openai, openai_chat, openai_responses
+        return Anthropic
+    if wire == "openai":
+        from perfcrew.llm.openai_responses import OpenAIResponses
 
-    adapter = openai_responses.OpenAIResponses if wire == "openai" else openai_chat.OpenAIChat
-    return adapter(key, url or openai.BASE_URL, timeout, stream=stream, abilities=able)
+        return OpenAIResponses
+    from perfcrew.llm.openai_chat import OpenAIChat
+
+    return OpenAIChat
 
 
 def _checked(variable: str, url: str | None) -> str | None:

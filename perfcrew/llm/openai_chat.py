@@ -23,31 +23,16 @@ STOPS: dict[str, Stop] = {
 
 
 class OpenAIChat(Wire):
-    """Answers requests for `openai-chat/NAME` models.
+    """Answers requests for `openai-chat/NAME` models."""
 
-    Args:
-        api_key: the key; any text for servers that want none.
-        base_url: the service, up to and including `/v1`.
-        timeout: seconds for one whole answer.
-        stream: take every answer in pieces.
-        abilities: what is believed of the server.
-    """
-
+    base_url = BASE_URL
+    open = staticmethod(open_connection)
     path = "/chat/completions"
     conversation = "messages"
 
-    def __init__(
-        self,
-        api_key: str,
-        base_url: str = BASE_URL,
-        timeout: float = 900.0,
-        *,
-        stream: bool = False,
-        abilities: Abilities | None = None,
-    ) -> None:
-        connection = open_connection(api_key, base_url, timeout)
-        super().__init__(connection, abilities or Abilities(), stream=stream)
-        if is_openai(connection):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if is_openai(self._connection):
             self._abilities.limit = LIMITS[1]
 
     def payload(self, request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:

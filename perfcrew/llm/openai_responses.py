@@ -19,29 +19,12 @@ _INCOMPLETE: dict[str, Stop] = {"max_output_tokens": "max_tokens", "content_filt
 
 
 class OpenAIResponses(Wire):
-    """Answers requests for `openai/NAME` models.
+    """Answers requests for `openai/NAME` models."""
 
-    Args:
-        api_key: the key; any text for servers that want none.
-        base_url: the service, up to and including `/v1`.
-        timeout: seconds for one whole answer.
-        stream: take every answer in pieces.
-        abilities: what is believed of the server.
-    """
-
+    base_url = BASE_URL
+    open = staticmethod(open_connection)
     path = "/responses"
     conversation = "input"
-
-    def __init__(
-        self,
-        api_key: str,
-        base_url: str = BASE_URL,
-        timeout: float = 900.0,
-        *,
-        stream: bool = False,
-        abilities: Abilities | None = None,
-    ) -> None:
-        super().__init__(open_connection(api_key, base_url, timeout), abilities or Abilities(), stream=stream)
 
     def payload(self, request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:
         """The body of a request."""

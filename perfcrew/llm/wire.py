@@ -15,20 +15,31 @@ class Wire(ABC):
     """An adapter: answers requests through one connection.
 
     Args:
-        connection: to the service.
-        abilities: what is believed of the server; what it refuses is learned here.
+        api_key: the key; any text for servers that want none.
+        base_url: the service, or a compatible one; None is the vendor's own.
+        timeout: seconds for one whole answer; it has to cover long thinking.
         stream: take every answer in pieces, also when nobody listens: some intermediaries cut connections on which
             nothing moves for minutes.
+        abilities: what is believed of the server; what it refuses is learned here.
     """
 
+    base_url: ClassVar[str]
+    """The vendor's own address."""
     path: ClassVar[str]
     """Where requests go, below the service's address."""
     conversation: ClassVar[str]
     """The body's key of the conversation."""
 
-    def __init__(self, connection: Connection, abilities: Abilities, *, stream: bool) -> None:
-        self._connection, self._abilities, self._stream = connection, abilities, stream
-        self._tape = Tape()
+    def __init__(
+        self, api_key: str, base_url: str | None, timeout: float, *, stream: bool, abilities: Abilities
+    ) -> None:
+        self._connection = self.open(api_key, base_url or self.base_url, timeout)
+        self._abilities, self._stream, self._tape = abilities, stream, Tape()
+
+    @staticmethod
+    @abstractmethod
+    def open(api_key: str, base_url: str, timeout: float) -> Connection:
+        """A client of the service."""
 
     @abstractmethod
     def payload(self, request: Request, abilities: Abilities, tape: Tape) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """The wiring of the recipe, with other bodies in its nodes: what runs, how often, and what a failure costs."""
 
+import contextlib
+import math
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from graphs.checkpoints import open_checkpoints
+from graphs.engine import drive
 from graphs.phase import BranchFailed, Run
 from graphs.recipe import Works, build
 from graphs.state import RunState, Update, start
@@ -56,7 +60,7 @@ class Bodies:
 
         async def deliver(state: RunState, *, runtime: Any) -> Update:
             self.ran["report"] += 1
-            return Update()
+            return cast(Update, {"report": "the report"})
 
         names = ("intake", "baseline", "snapshot", "merge", "validate", "test", "secure", "approve")
         plain = {name: self._body(name) for name in names}
@@ -141,6 +145,42 @@ async def test_a_branch_that_fails_again_ends_the_process_but_not_the_run(tmp_pa
         await graph.ainvoke(None, config, context=Run(Watched(), Path()))  # type: ignore[arg-type]
     assert bodies.ran["baseline"] == 3
     assert bodies.ran["snapshot"] == bodies.ran["intake"] == bodies.ran["report"] == 1
+
+
+class Dies(BaseException):
+    """Stands for `kill -9`."""
+
+
+class Mortal(InMemorySaver):
+    """A saver whose process dies at a checkpoint with a given number; what nodes wrote before it stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = math.inf
+
+    async def aput(self, *given: Any, **named: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise Dies
+        return await super().aput(*given, **named)
+
+
+@pytest.mark.parametrize("dies_at", range(11))
+async def test_a_run_that_dies_while_its_checkpoint_is_written_goes_on(dies_at: int) -> None:
+    bodies, saver = Bodies(), Mortal()
+    manifest: Any = SimpleNamespace(run_id="t", request=RecipeRequest(), base="base")
+
+    async def work() -> RunState:
+        crew: Any = SimpleNamespace(watch=lambda _: None, budget=SimpleNamespace(go_on_from=lambda _: None))
+        return await drive(build(saver, bodies.works()), manifest, Run(crew, Path()), None)
+
+    saver.left = dies_at
+    with contextlib.suppress(Dies):
+        await work()
+    assert saver.left < 0, "it never came so far"
+    saver.left = math.inf
+    assert (await work())["report"] == "the report"
+    assert set(bodies.ran.values()) == {1}, bodies.ran
 
 
 async def test_state_survives_a_checkpoint_in_sqlite_with_its_types(tmp_path: Path) -> None:

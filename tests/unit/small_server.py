@@ -53,6 +53,8 @@ async def serve(handler: Handler, name: str = "base") -> AsyncIterator[SmallArm]
                 status, answer = await handler(method, path, body)
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
                 await writer.drain()
+                if headers.get("connection") == "close":
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

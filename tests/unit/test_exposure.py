@@ -143,6 +143,13 @@ CACHES = [
     ("@lru_cache(maxsize=None)\ndef f(name):\n    return work(name)\n", {"cache-bound"}),
     ("@functools.cache\ndef f(name):\n    return work(name)\n", {"cache-bound"}),
     ("@lru_cache(maxsize=256)\ndef f(name):\n    return work(name)\n", set()),
+    ("@lru_cache(256)\ndef f(name):\n    return work(name)\n", set()),
+    ("@functools.lru_cache\ndef f(name):\n    return work(name)\n", set()),
+    ("@lru_cache(maxsize=LIMIT, typed=True)\ndef f(name):\n    return work(name)\n", set()),
+    ("@cached(LRUCache(99))\ndef f(name):\n    return work(name)\n", set()),
+    ("@cached({})\ndef f(name):\n    return work(name)\n", {"cache-bound"}),
+    ("@lru_cache(None)\ndef f(name):\n    return work(name)\n", {"cache-bound"}),
+    ("@lru_cache(maxsize=None)\ndef settings():\n    return read()\n", set()),
     ("@cache\ndef settings():\n    return read()\n", set()),
     ("SEEN = {}\ndef f(name):\n    SEEN[name] = work(name)\n", {"cache-bound"}),
     ("SEEN = {}\ndef f(name):\n    SEEN['only'] = work(name)\n", set()),
@@ -178,6 +185,18 @@ CACHES = [
 @pytest.mark.parametrize(("text", "rules"), CACHES)
 def test_caches_in_python(text: str, rules: set[str]) -> None:
     assert {found.rule for found in python_caches("a.py", text, ast.parse(text))} == rules
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("@cache\ndef f(name):\n    return work(name)\n", "lru_cache(maxsize="),
+        ("SEEN = {}\ndef f(name):\n    SEEN[name] = work(name)\n", "oldest entry out"),
+    ],
+)
+def test_a_cache_without_a_bound_is_told_with_its_remedy(text: str, remedy: str) -> None:
+    (found,) = python_caches("a.py", text, ast.parse(text))
+    assert remedy in found.claim
 
 
 @pytest.mark.parametrize(

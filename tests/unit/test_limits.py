@@ -153,7 +153,7 @@ async def test_who_waits_between_tries_holds_up_nobody() -> None:
     limited = Limited(Scripted(busy()), concurrency=1, sleep=sleep)
     waiting = asyncio.create_task(limited.complete(REQUEST))
     await asyncio.sleep(0)
-    assert await asyncio.wait_for(limited.complete(REQUEST), 1) == ANSWER
+    assert await asyncio.wait_for(limited.complete(REQUEST), 60) == ANSWER
     assert not waiting.done()
     gate.set()
     assert await waiting == ANSWER

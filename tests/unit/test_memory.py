@@ -45,7 +45,7 @@ async def test_growth_by_request_is_found(workspace: Workspace, growth_mb: float
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
     # On a busy machine a reading may come after the load.
-    assert POINTS / 2 < len(raw["points"]) <= POINTS
+    assert POINTS / 4 < len(raw["points"]) <= POINTS
     assert raw["points"][-1][3:] == [raw["points"][-1][2] + 2, raw["points"][-1][2] + 8]
     for measurement in evidence.measurements:
         assert recompute(measurement.method, raw) == measurement.value

@@ -419,7 +419,7 @@ async def test_a_late_loop_is_measured_with_the_stack_that_held_it(tmp_path: Pat
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     seen = read_lags(lines, 0, time.time())
     assert max(seen["lags_ms"]) > 100
-    assert sorted(seen["lags_ms"])[len(seen["lags_ms"]) // 4] < 50
+    assert sorted(seen["lags_ms"])[len(seen["lags_ms"]) // 4] < max(seen["lags_ms"]) / 2
     holds = sum_holds(seen["held"], str(folder))
     worst = max((hold for hold in holds if "burn" in hold.site), key=lambda hold: hold.ms)
     # V8 tells a line of what computes itself, compiled code at times that of a statement before; of what only calls,

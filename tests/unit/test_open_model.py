@@ -53,11 +53,14 @@ class Stalling:
     def __init__(self, after_s: float, stall_s: float) -> None:
         self.after_s, self.stall_s = after_s, stall_s
         self.began = 0.0
+        self.waited = 0
+        """Requests that came into the stall."""
 
     async def __call__(self, method: str, path: str, body: bytes) -> Answer:
         now = time.monotonic()
         self.began = self.began or now
         if self.after_s <= now - self.began < self.after_s + self.stall_s:
+            self.waited += 1
             await asyncio.sleep(self.began + self.after_s + self.stall_s - now)
         return 200, b""
 
@@ -73,9 +76,12 @@ async def test_what_the_timetable_has_is_sent_whatever_the_server_does(worker: L
 
 
 async def test_users_hide_the_same_stall(worker: LoadWorker) -> None:
-    async with serve(Stalling(0.3, 0.4)) as arm:
+    stalling = Stalling(0.3, 0.4)
+    async with serve(stalling) as arm:
         seen = await worker.round(arm.url, workload(users=1, think_s=0.02), seconds=1.0, seed=1)
-    assert sum(row[1] > 100 for row in seen.requests) == 1
+    # Who waits for an answer asks nothing: one request shows the stall, however many were due.
+    assert stalling.waited == 1
+    assert max(row[1] for row in seen.requests) > 100
 
 
 async def test_what_waits_for_a_connection_waits_since_it_was_due(worker: LoadWorker) -> None:
@@ -124,8 +130,10 @@ async def test_a_long_queue_of_refused_requests_fails_one_by_one(worker: LoadWor
 async def test_evidence_says_what_was_measured(workspace: Workspace, worker: LoadWorker) -> None:
     async with serve(ok) as arm:
         evidence = await measure_load(workspace, arm, workload(rate=100, connections=8), seconds=0.4, worker=worker)
-    # On a busy machine a line before it says that the figures do not count.
-    assert "100 requests a second, due by timetable, over at most 8 connections" in evidence.digest
+    # On a busy machine the generator may have been late, which a line before it says: that one, and no other.
+    first = evidence.digest.splitlines()[int(evidence.facts["generator_bound"] or 0)]
+    assert first.startswith("100 requests a second, due by timetable, over at most 8 connections")
+    assert evidence.digest.startswith("DOES NOT COUNT") == bool(evidence.facts["generator_bound"])
     assert "from the moment each was due" in evidence.digest and "(not the first)" in evidence.digest
     assert evidence.artifact is not None
     raw = workspace.artifacts.get_json(evidence.artifact)
@@ -207,8 +215,10 @@ async def test_capacity_of_a_server_that_does_one_thing_at_a_time(workspace: Wor
     assert recompute(measurement.method, raw) == measurement.value == evidence.facts["capacity_rps"]
     assert any(step["stopped"] for step in raw["steps"])
     assert "misses http.p95_ms" in evidence.digest
-    # On a busy machine the generator itself may end the search, and then says so.
-    assert "again" in evidence.digest or "load generator" in evidence.digest
+    # A miss is tried again, unless the generator was why, as on a busy machine: then it ends the search, and says so.
+    bound = bool(evidence.facts["generator_bound"])
+    assert bound == ("the load generator was the bottleneck" in evidence.digest)
+    assert bound or any(step["again"] for step in raw["steps"])
     assert len(evidence.digest) < 6000
 
 

@@ -139,6 +139,29 @@ async def test_at_last_the_base_is_asked_at_once_only_where_the_candidate_differ
     assert len(heard) == times * len(paths)
 
 
+async def test_a_base_that_mixes_requests_up_itself_races() -> None:
+    shared: dict[str, str] = {}
+
+    async def mixed(request: httpx.Request) -> Any:
+        shared["path"] = request.url.path
+        await asyncio.sleep(0.005)
+        return {"path": shared["path"]}
+
+    found = await pair(mixed, mixed).compare_at_once("at once", [[asked("/1"), asked("/2")]])
+    assert found.as_check().passed
+    assert found.as_check().detail == (
+        '2 requests answered alike; the base itself races at GET /1 /path: "/1" one time, "/2" another, '
+        "so that this is not held against the candidate"
+    )
+    assert found.as_json()["racing"] == [{"request": "GET /1", "where": "/path", "base": ['"/1"', '"/2"']}]
+
+
+async def test_a_field_that_moves_by_itself_is_no_race() -> None:
+    found = await pair(counting(), lambda _: {"n": -1, "fixed": "/1"}).compare_at_once("at once", [[asked("/1")]])
+    assert "/n differs in the base from call to call (list it as volatile)" in found.as_check().detail
+    assert not found.racing
+
+
 async def test_many_differences_are_counted() -> None:
     found = await pair(lambda _: list(range(9)), lambda _: [0] * 9).compare("all", [[asked("/a")]])
     assert found.as_check().detail.endswith("; and 4 more")

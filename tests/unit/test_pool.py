@@ -93,7 +93,7 @@ async def test_a_small_pool_keeps_requests_waiting(workspace: Workspace) -> None
 @pytest.mark.app
 async def test_a_large_pool_and_one_that_keeps_nothing(workspace: Workspace) -> None:
     wide = await measure_pool(workspace, workspace.base_commit, workload("/wide"), "base")
-    assert float(wide.facts["pool_wait_share"] or 0) < 0.1
+    assert float(wide.facts["pool_wait_share"] or 0) < 0.4, "of the small pool it is more"
     assert (wide.facts["full_share"], wide.facts["capacity"]) == (0.0, 30)
     none = await measure_pool(workspace, workspace.base_commit, workload("/none"), "base")
     assert none.facts["opens_per_request"] == 1.0

@@ -83,12 +83,13 @@ async def listening(host: Host) -> AsyncIterator[str]:
     serving = asyncio.create_task(serve_http(host, "right", "127.0.0.1", port))
     url = f"http://127.0.0.1:{port}/mcp"
     async with httpx.AsyncClient() as client:
-        for _ in range(500):
-            try:
-                await client.get(url)
-                break
-            except httpx.ConnectError:
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await client.get(url)
+                    break
+                except httpx.ConnectError:
+                    await asyncio.sleep(0.01)
     yield url
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
@@ -202,10 +203,9 @@ async def test_a_cancelled_call_ends_its_processes(host: Host, monkeypatch: pyte
         assert is_running(pids[0])
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        for _ in range(500):
-            if tidy:
-                break
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while not tidy:
+                await asyncio.sleep(0.01)
         assert tidy == ["done"]
         assert not is_running(pids[0])
 
