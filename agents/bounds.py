@@ -70,8 +70,7 @@ class Bounds:
     async def _standing(self, turn: int) -> Standing | None:
         key, journal = f"turn-{turn}:budget", self._crew.journal
         standing = await recollect(self._crew, self._lane, key, Standing)
-        replayed = journal.source is not None and journal.source.replies
-        if standing is None and not replayed and not journal.has(self._lane, f"turn-{turn}", "reply"):
+        if standing is None and journal.live and not journal.has(self._lane, f"turn-{turn}", "reply"):
             standing = self._decide()
             if standing is not None:
                 await record(self._crew, self._lane, key, standing)

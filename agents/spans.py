@@ -28,8 +28,7 @@ def agent_span(role: Role, model: str, lane: str) -> Iterator[Span]:
 def call_span(crew: Crew, role: Role, lane: str, turn: int, request: Request) -> Iterator[Span]:
     """One request to a model, with the tries that it took."""
     provider, name = split_model(request.model)
-    source = crew.journal.source
-    replayed = crew.journal.has(lane, f"turn-{turn}", "reply") or bool(source and source.replies)
+    replayed = crew.journal.has(lane, f"turn-{turn}", "reply") or not crew.journal.live
     attributes: dict[str, Value] = {
         "gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": name,
         "gen_ai.request.max_tokens": request.max_tokens, "gen_ai.agent.name": role, "perfcrew.turn": turn,

@@ -115,7 +115,7 @@ async def assemble(
         role, phase = place_of(lane)
         budget.charge(reply, role, phase)
         budget.spend(reply.seconds, role)
-    answered = journal.source is not None and journal.source.replies
+    answered = not journal.live
     tables = await load_tables(settings.tiktoken_cache_dir) if settings.tiktoken_cache_dir else None
     crew = Crew(
         models=chosen.tiers,

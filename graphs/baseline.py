@@ -22,7 +22,7 @@ from tools.lease import quiet_lease
 async def baseline(state: RunState, crew: Crew) -> Update:
     """Measure the base with every instrument, let detectors and the performance agent say what it means."""
     lane = f"{state['round']}/baseline/performance"
-    evidence, notes = await measure(crew, lane, state["base"], "base")
+    evidence, notes = await measure(crew, lane, state["base"], "base", wide=True)
     noise = await measure_noise(crew, lane, state["base"])
     detected = detect(evidence)
     known = {item.id: item for item in evidence}
@@ -46,8 +46,18 @@ async def baseline(state: RunState, crew: Crew) -> Update:
     )
 
 
-async def measure(crew: Crew, lane: str, commit: str, arm: str) -> tuple[list[Evidence], list[str]]:
-    """Take every measurement of one arm; what can't be taken is noted and the rest goes on."""
+async def measure(
+    crew: Crew, lane: str, commit: str, arm: str, *, wide: bool = False
+) -> tuple[list[Evidence], list[str]]:
+    """Take every measurement of one arm; what can't be taken is noted and the rest goes on.
+
+    Args:
+        crew: who measures.
+        lane: of the journal.
+        commit: the version.
+        arm: what to call it.
+        wide: explain the statements of all workloads, as far as a model hears of it, and not of the primary one alone.
+    """
 
     async def take(key: str, run: Callable[[], Awaitable[Evidence]]) -> Evidence:
         return await crew.journal.effect(lane, key, Evidence, run, asked=commit)
@@ -55,7 +65,15 @@ async def measure(crew: Crew, lane: str, commit: str, arm: str) -> tuple[list[Ev
     def tell(kind: str, text: str) -> None:
         crew.tell(kind, text, role="performance")
 
-    return await take_all(crew.workspace, commit, arm, take, tell, deep=False)
+    return await take_all(
+        crew.workspace,
+        commit,
+        arm,
+        take,
+        tell,
+        deep=False,
+        also=lambda key: wide and crew.journal.heard(lane, key),
+    )
 
 
 async def measure_noise(crew: Crew, lane: str, commit: str) -> Duel:

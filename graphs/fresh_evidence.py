@@ -31,14 +31,9 @@ async def show_fresh(state: RunState, crew: Crew, head: str, kept: Iterable[Chan
         (stale if taken is None else fresh).append(taken or item)
     parts = [show_evidence(fresh)] if fresh else []
     if stale:
-        told = "Of the base, before what was kept; figures may have moved since:" if fresh or _live(crew) else ""
+        told = "Of the base, before what was kept; figures may have moved since:" if fresh or crew.journal.live else ""
         parts += [told, show_evidence(stale)]
     return "\n\n".join(part for part in parts if part)
-
-
-def _live(crew: Crew) -> bool:
-    source = crew.journal.source
-    return source is None or not source.replies
 
 
 async def _take_again(crew: Crew, lane: str, head: str, item: Evidence) -> Evidence | None:
@@ -46,20 +41,12 @@ async def _take_again(crew: Crew, lane: str, head: str, item: Evidence) -> Evide
     workload = _workload_of(crew, item)
     take = _instrument(crew, head, item.kind, workload)
     key = f"{item.kind}@{workload.name}"
-    if take is None or not _heard(crew, lane, key):
+    if take is None or not crew.journal.heard(lane, key):
         return None
     try:
         return await crew.journal.effect(lane, key, Evidence, take, asked=head)
     except (InstrumentError, ReplayMiss):
         return None
-
-
-def _heard(crew: Crew, lane: str, key: str) -> bool:
-    """Whether anybody can make use of it: recorded replies can't, unless they were given with it before them."""
-    source = crew.journal.source
-    if source is None or not source.replies:
-        return True
-    return source.find("effect", crew.journal.recorded_lane(lane), key) is not None
 
 
 def _workload_of(crew: Crew, item: Evidence) -> Workload:

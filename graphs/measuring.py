@@ -16,6 +16,9 @@ from tools.workspace import Workspace
 Take = Callable[[str, Callable[[], Awaitable[Evidence]]], Awaitable[Evidence]]
 """Takes one measurement by its key: by doing it, or from a journal that knows it."""
 
+MAX_FOLLOWED = 4
+"""Workloads on whose evidence others build where a model waits for the baseline."""
+
 
 class Tell(Protocol):
     """Says something to whoever watches."""
@@ -60,7 +63,15 @@ def plan_follows(target: Target, *, deep: bool, only: Collection[str] = ()) -> I
 
 
 async def take_all(
-    workspace: Workspace, commit: str, arm: str, take: Take, tell: Tell, *, deep: bool, only: Collection[str] = ()
+    workspace: Workspace,
+    commit: str,
+    arm: str,
+    take: Take,
+    tell: Tell,
+    *,
+    deep: bool,
+    only: Collection[str] = (),
+    also: Callable[[str], bool] = lambda _: False,
 ) -> tuple[list[Evidence], list[str]]:
     """Take every measurement of one arm, each on a fresh start.
 
@@ -72,6 +83,7 @@ async def take_all(
         tell: gets a line for each.
         deep: also what a model's baseline leaves out.
         only: kinds of evidence to which the plan is limited; empty for all.
+        also: whether to take, by its key, what builds on another workload's evidence where not `deep`.
 
     Returns:
         The evidence, and a line for each reason why measurements could not be taken, which names them.
@@ -101,9 +113,11 @@ async def take_all(
         await attempt(f"{step.kind}@{workload.name}/{arm}", _bound(step, workspace, commit, workload, arm, deep))
     for follow in plan_follows(workspace.target, deep=deep, only=only):
         found = [item for item in evidence if item.kind == follow.after]
-        for place, item in enumerate(found if deep else found[:1]):
+        for place, item in enumerate(found if deep else found[:MAX_FOLLOWED]):
             # The first workload's key is the arm's alone, as journals have known it from the beginning.
             key = f"{follow.kind}@{item.id.partition('@')[2] if place else arm}"
+            if place and not (deep or also(key)):
+                continue
             await attempt(key, _following(follow, workspace, item, arm))
     return evidence, [f"{', '.join(keys)}: {reason}" for reason, keys in missed.items()]
 

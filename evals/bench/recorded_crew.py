@@ -148,6 +148,10 @@ class FrozenTools(Journal):
                 self._shifted.then[lane, turn] = place.turn
         return reply
 
+    def heard(self, lane: str, key: str) -> bool:
+        """Whether an effect can be had: what was recorded."""
+        return self._speaker.recording.find("effect", lane, key) is not None
+
     async def effect(
         self,
         lane: str,

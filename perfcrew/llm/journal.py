@@ -95,6 +95,18 @@ class Journal:
             self._known[entry.place] = entry
         return tuple(written)
 
+    @property
+    def live(self) -> bool:
+        """Whether a model answers now, and not a recording."""
+        return self.source is None or not self.source.replies
+
+    def heard(self, lane: str, key: str) -> bool:
+        """Whether an effect can be had, and anybody hears of it: recorded replies don't, unless it lay before them."""
+        source = self.source
+        if source is None or (self.live and not source.frozen):
+            return True
+        return source.find("effect", self.recorded_lane(lane), key) is not None
+
     def has(self, lane: str, key: str, kind: Kind = "effect") -> bool:
         """Whether this run has done something already."""
         return (kind, lane, key) in self._known

@@ -1,6 +1,7 @@
 """The plan of instruments: what is measured on which workload, and what becomes of a measurement that fails."""
 
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -126,6 +127,21 @@ async def test_one_cause_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     assert [text for kind, text in bench.said if kind == "warning"] == [
         "vitals@home/base: no Chromium: install it", "cpu@home/base: no py-spy",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("heard", "explained"), [(True, ["base", "b/base", "c/base", "d/base"]), (False, ["base"])])
+async def test_a_model_hears_of_the_statements_of_several_workloads(heard: bool, explained: list[str]) -> None:
+    taken: list[str] = []
+
+    async def take(key: str, _: Callable[[], Awaitable[Evidence]]) -> Evidence:
+        kind, _, where = key.partition("@")
+        taken.append(key)
+        return Evidence(id=f"{kind}@{where}", kind=kind, title=kind, digest="")
+
+    workloads = [{**HTTP, "name": name} for name in "abcde"]
+    workspace = cast(Workspace, SimpleNamespace(target=target(*workloads, database=True)))
+    await take_all(workspace, "c", "base", take, lambda kind, text: None, deep=False, also=lambda key: heard)
+    assert [key for key in taken if key.startswith("explain")] == [f"explain@{where}" for where in explained]
 
 
 async def test_without_queries_nothing_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

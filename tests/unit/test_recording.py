@@ -221,6 +221,25 @@ async def test_a_live_model_with_recorded_tool_results(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize(
+    ("frozen", "replies", "heard"),
+    [
+        (False, True, (True, False)),
+        (True, True, (True, False)),
+        (False, False, (True, True)),
+        (True, False, (True, False)),
+    ],
+)
+async def test_who_hears_of_an_effect(tmp_path: Path, frozen: bool, replies: bool, heard: tuple[bool, bool]) -> None:
+    """Recorded replies heard what was recorded; a live model hears what can be had."""
+    await record(tmp_path / "recording.jsonl")
+    recording = Recording(tmp_path / "recording.jsonl", frozen=frozen, replies=replies)
+    journal = Journal(tmp_path / "journal.jsonl", recording)
+    assert (journal.heard(LANE, "turn-0.0:measure"), journal.heard(LANE, "other")) == heard
+    assert journal.live is not replies
+    journal.close()
+
+
 async def test_drift_of_finished_phases_is_told_after_a_resume(tmp_path: Path) -> None:
     recording = await record(tmp_path / "recording.jsonl")
     path = tmp_path / "journal.jsonl"
