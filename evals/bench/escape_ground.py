@@ -15,6 +15,7 @@ from typing import Any
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.target import Target
 from tools import git, process
+from tools.process_output import Finished
 from tools.sandbox import Sandbox, standard_quota
 from tools.workspace import Workspace
 
@@ -63,7 +64,7 @@ class Ground:
     port: int
     abstract: str
 
-    async def confined(self, script: str, *, timeout: float = 15.0, **quota: int) -> process.Finished:
+    async def confined(self, script: str, *, timeout: float = 15.0, **quota: int) -> Finished:
         """Run a Python script in the sandbox of a command, with smaller limits."""
         sandbox = Sandbox(
             writable=(self.work,),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tools import sandbox as module
-from tools.process import Finished, run, start
+from tools.process import run, start
+from tools.process_output import Finished
 from tools.sandbox import Sandbox, available, describe, wrap
 
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
