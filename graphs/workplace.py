@@ -18,7 +18,7 @@ from tools.environment import prepare_environment
 from tools.git import worktree_of
 from tools.lease import quiet_lease
 from tools.machine import describe_machine, machine_digest
-from tools.run_network import RunNetwork, problem
+from tools.run_network import network_here
 from tools.sandbox import available
 from tools.target import load_target
 from tools.workspace import Workspace
@@ -36,7 +36,7 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
     target, config = load_target(manifest.repo, manifest.config)
     confined = settings.sandbox == "auto"
     # Hosts that send load have to reach the applications from outside.
-    apart = confined and not settings.load_workers and available() and not problem()
+    apart = confined and available() and not settings.load_workers
     return Workspace(
         run_id=manifest.run_id,
         folder=folder,
@@ -53,7 +53,7 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         installers=installer_variables(),
         load_workers=settings.load_workers,
         programs=settings.programs,
-        network=RunNetwork(target.reachable) if apart else None,
+        network=network_here(target.reachable) if apart else None,
     )
 
 

@@ -201,6 +201,11 @@ def problem() -> str:
     return "" if code == 0 else f"nsenter does not work here ({output.splitlines()[0] if output else f'exit {code}'})"
 
 
+def network_here(services: Sequence[tuple[str, int]] = ()) -> RunNetwork | None:
+    """A network for applications where there can be one, else None: see `problem`."""
+    return None if problem() else RunNetwork(services)
+
+
 def network_at(port: int) -> RunNetwork | None:
     """The network in which a port was given out; None for a port of this machine."""
     return _inside.get(port)

@@ -157,13 +157,13 @@ async def test_a_relay_passes_on_answers_that_come_after_the_end_of_the_question
         writer.write((await reader.read()).upper())
         writer.close()
 
-    async with await asyncio.start_server(shout, "127.0.0.1", 0) as server:
-        async with relayed(server.sockets[0].getsockname()[1]) as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"hello" * 50_000)
-            writer.write_eof()
-            assert await reader.read() == b"HELLO" * 50_000
-            writer.close()
+    server = await asyncio.start_server(shout, "127.0.0.1", 0)
+    async with server, relayed(server.sockets[0].getsockname()[1]) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"hello" * 50_000)
+        writer.write_eof()
+        assert await reader.read() == b"HELLO" * 50_000
+        writer.close()
 
 
 async def test_where_the_service_is_down_the_relay_breaks_off() -> None:
