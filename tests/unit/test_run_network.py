@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -17,11 +18,13 @@ import pytest
 from target_repo import PYTHON, make_workspace
 
 from perfcrew.errors import InstrumentError
-from perfcrew.records.target import Workload
+from perfcrew.records.target import Page, Workload
 from tools.arm import start_arm
+from tools.browser import NAMES, open_browser
 from tools.burst import send_at_once
 from tools.generator import LoadWorker
 from tools.launch import free_port, run_at
+from tools.page_visit import open_tab
 from tools.process import run
 from tools.process_output import Finished
 from tools.relay import relay
@@ -115,6 +118,24 @@ async def test_an_arm_is_reached_by_its_instruments_and_by_nobody_else(tmp_path:
         for network, said in ((workspace.reach, "200\n"), ("none", "")):
             done = await run_at(workspace, arm.place, command, timeout=60, network=network, extra={"url": arm.url})
             assert done.out == said
+
+
+@pytest.mark.app
+@pytest.mark.skipif(not any(map(shutil.which, NAMES)), reason="no Chromium on PATH")
+async def test_a_page_thinks_itself_online_and_reaches_its_own_server_only(tmp_path: Path) -> None:
+    start = f"{PYTHON} server.py {{port}}"
+    plain = await make_workspace(tmp_path, {"server.py": SERVER}, {"target": {"start": start}})
+    workspace = replace(plain, network=RunNetwork())
+    fetch = "url => fetch(url).then(answer => answer.status, error => error.name)"
+    async with (
+        start_arm(workspace, workspace.base_commit, "base") as arm,
+        open_browser(workspace) as browser,
+        open_tab(browser, Page(path="/"), throttled=False) as (tab, _, _),
+    ):
+        await tab.goto(arm.url)
+        assert await tab.evaluate("navigator.onLine")
+        assert await tab.evaluate(fetch, arm.url) == 200
+        assert await tab.evaluate(fetch, "http://192.0.2.1/") == "TypeError"
 
 
 async def test_a_library_that_takes_no_socket_goes_through_a_door() -> None:
