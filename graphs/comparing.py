@@ -88,9 +88,10 @@ async def compare_revisions(
         checks = await _check(match) if options.check_behaviour else ()
         checks = (*checks, *goal_checks(bouts, target.goal)) if options.goals else checks
         outcome, reason = conclude(bouts, checks)
+        notes = (*notes_of(state.model_copy(update={"dirty": False}), workspace), *missed)
         comparison = Comparison(
             base=base, candidate=candidate, outcome=outcome, reason=reason, environment=describe_machine(),
-            bouts=bouts, checks=checks, notes=(*notes_of(state.model_copy(update={"dirty": False})), *missed),
+            bouts=bouts, checks=checks, notes=notes,
             run_id=manifest.run_id, target=workspace.target.target.name, quick=options.quick,
             seconds=time.monotonic() - began,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from tools.database import prepare_pristine
 from tools.environment import prepare_environment
 from tools.git import worktree_of
 from tools.lease import quiet_lease
-from tools.sandbox import available, describe
+from tools.sandbox import available, describe, why_shared
 from tools.target_tests import run_tests
 
 
@@ -23,7 +23,7 @@ async def intake(state: RunState, crew: Crew) -> Update:
             await prepare_environment(workspace)
             if workspace.target.database:
                 await prepare_pristine(workspace)
-        return describe(confined=workspace.sandbox)
+        return describe(confined=workspace.sandbox, shared=why_shared(workspace.network, workspace.load_workers))
 
     protection = await crew.journal.effect("intake", "prepare", str, prepare, asked=base, reapply=True)
     notes = [f"sandbox: {protection}"]

@@ -22,7 +22,7 @@ from tools.detectors import detect
 from tools.git import RepoState, clone, inspect_repo
 from tools.machine import describe_machine
 from tools.revisions import subject_of
-from tools.sandbox import available, describe
+from tools.sandbox import describe, why_shared
 from tools.target import load_target
 from tools.workspace import Workspace
 
@@ -76,7 +76,7 @@ async def take_survey(
             workloads=tuple(row_of(workload) for workload in workspace.target.workload),
             metrics=tuple(measurement for item in evidence for measurement in item.measurements),
             findings=detect(evidence),
-            notes=(*notes_of(state), *failed),
+            notes=(*notes_of(state, workspace), *failed),
             run_id=manifest.run_id,
             target=workspace.target.target.name,
             subject=await subject_of(workspace.clone, state.head),
@@ -148,10 +148,11 @@ def row_of(workload: Workload) -> WorkloadRow:
     )  # fmt: skip
 
 
-def notes_of(state: RepoState) -> tuple[str, ...]:
-    """What a reader must know about the version that was measured."""
+def notes_of(state: RepoState, workspace: Workspace) -> tuple[str, ...]:
+    """What a reader must know about the version that was measured, and how."""
     dirty = (f"the worktree has changes that are not committed: HEAD ({state.head[:12]}) was measured, without them",)
-    sandbox = () if available() else (f"sandbox: {describe()}",)
+    shared = why_shared(workspace.network, workspace.load_workers)
+    sandbox = (f"sandbox: {describe(confined=workspace.sandbox, shared=shared)}",) if shared else ()
     return (*(dirty if state.dirty else ()), *state.notes, *sandbox)
 
 

@@ -18,6 +18,8 @@ from tools.environment import prepare_environment
 from tools.git import worktree_of
 from tools.lease import quiet_lease
 from tools.machine import describe_machine, machine_digest
+from tools.run_network import network_here
+from tools.sandbox import available
 from tools.target import load_target
 from tools.workspace import Workspace
 
@@ -32,6 +34,9 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         UserError: the target's description has mistakes.
     """
     target, config = load_target(manifest.repo, manifest.config)
+    confined = settings.sandbox == "auto"
+    # Hosts that send load have to reach the applications from outside.
+    apart = confined and available() and not settings.load_workers
     return Workspace(
         run_id=manifest.run_id,
         folder=folder,
@@ -40,7 +45,7 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         base_commit=manifest.base,
         artifacts=Artifacts(folder / "artifacts", redactor_of(target, manifest.repo, config, settings)),
         environment=machine_digest(describe_machine(), manifest.quick),
-        sandbox=settings.sandbox == "auto",
+        sandbox=confined,
         quick=manifest.quick,
         protected=(*target.protected, *target.target.setup_inputs, *target.locustfiles),
         config_folder=config.resolve().parent,
@@ -48,6 +53,7 @@ def make_workspace(manifest: Manifest, folder: Path, settings: Settings) -> Work
         installers=installer_variables(),
         load_workers=settings.load_workers,
         programs=settings.programs,
+        network=network_here(target.reachable) if apart else None,
     )
 
 

@@ -21,6 +21,7 @@ from tools.git import reset, worktree_of
 from tools.launch import Place, free_port, link_packages, prepare_launch, run_at
 from tools.process import Process, start
 from tools.process_tree import Footprint, end_leftovers, read_footprint
+from tools.run_network import connect
 from tools.server import reroute
 from tools.snapshot import snapshot
 from tools.workspace import Workspace
@@ -203,7 +204,9 @@ async def _serving(workspace: Workspace, arm: Arm, cpus: frozenset[int] | None) 
         if arm.process is not None:
             if workspace.target.target.stop and arm.process.alive:
                 with contextlib.suppress(InstrumentError):
-                    await run_at(workspace, arm.place, workspace.target.target.stop, timeout=STOP_S, network="host")
+                    await run_at(
+                        workspace, arm.place, workspace.target.target.stop, timeout=STOP_S, network=workspace.reach
+                    )
             await arm.process.stop()
 
 
@@ -218,10 +221,10 @@ def serves(workspace: Workspace) -> bool:
 async def _start_server(workspace: Workspace, arm: Arm, cpus: frozenset[int] | None) -> None:
     log = workspace.logs / f"{arm.data.folder.parent.name}.log"
     for attempt in (1, 2, 3):
-        port = free_port()
+        port = free_port(workspace)
         arm.place = replace(arm.place, port=port)
         arm.port, arm.url = port, f"http://127.0.0.1:{port}"
-        launch = prepare_launch(workspace, arm.place, workspace.target.target.start, network="host")
+        launch = prepare_launch(workspace, arm.place, workspace.target.target.start, network=workspace.reach)
         began = time.monotonic()
         arm.process = await start(
             launch.argv, cwd=launch.cwd, environment=launch.variables, log=log, sandbox=launch.sandbox,
@@ -276,7 +279,7 @@ async def _wait_ready(workspace: Workspace, arm: Arm) -> str:
 
 async def _ask(port: int, path: str) -> int:
     """The status of one plain GET request."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await connect("127.0.0.1", port)
     try:
         head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
         writer.write(head.encode())

@@ -108,7 +108,9 @@ def volatile_of(target: Target) -> set[str]:
 async def _run_check(workspace: Workspace, check: HiddenCheck, base: Arm, candidate: Arm) -> Check:
     """A command of the user's beside the candidate; exit code 0 is a pass, its last line the detail."""
     urls = {"url": candidate.url, "base_url": base.url}
-    done = await run_at(workspace, candidate.place, check.command, timeout=CHECK_TIMEOUT_S, network="host", extra=urls)
+    done = await run_at(
+        workspace, candidate.place, check.command, timeout=CHECK_TIMEOUT_S, network=workspace.reach, extra=urls
+    )
     if done.timed_out:
         return Check(name=check.name, passed=False, detail=f"no answer within {CHECK_TIMEOUT_S:.0f} s", held_out=True)
     return Check(name=check.name, passed=done.ok, detail=done.last_line[:300], held_out=True)

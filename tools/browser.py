@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from perfcrew.errors import InstrumentError
 from tools.process import Process, start
+from tools.run_network import close_door_of, from_here
 from tools.sandbox import Sandbox
 from tools.workspace import Workspace
 
@@ -67,9 +68,12 @@ async def open_browser(workspace: Workspace) -> AsyncIterator["Browser"]:
     async with open_chromium(workspace) as (_, url):
         try:
             async with async_playwright() as driver:
-                yield await driver.chromium.connect_over_cdp(url)
+                # Playwright's own process is outside.
+                yield await driver.chromium.connect_over_cdp(from_here(url))
         except Error as error:
             raise InstrumentError(f"Chromium: {error.message.splitlines()[0]}") from error
+        finally:
+            close_door_of(url)
 
 
 @asynccontextmanager
@@ -85,7 +89,7 @@ async def open_chromium(workspace: Workspace) -> AsyncIterator[tuple[int, str]]:
     confinement = Sandbox(
         writable=(profile,),
         readable=tuple(path for path in (Path("/etc/chromium.d"), Path(program).resolve().parent) if path.exists()),
-        network="host",
+        network=workspace.reach,
         confined=workspace.sandbox,
     )
     # Chromium's own sandbox refuses root; inside ours it is another user and keeps its own as well.
@@ -102,6 +106,8 @@ async def open_chromium(workspace: Workspace) -> AsyncIterator[tuple[int, str]]:
     )
     try:
         port, path = await _wait_ready(browser, profile / "DevToolsActivePort", program)
+        if workspace.network is not None:
+            workspace.network.adopt(port)
         yield port, f"ws://127.0.0.1:{port}{path}"
     finally:
         await browser.stop(grace_s=1.0)

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Sequence
 
 from tools.requests import Asked
+from tools.run_network import connect
 
 TIMEOUT_S = 60.0
 NO_ANSWER = 0
@@ -50,7 +51,7 @@ async def _send(host: str, port: int, asked: Asked, ready: asyncio.Barrier) -> i
 
 async def _open(host: str, port: int, ready: asyncio.Barrier) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
-        return await asyncio.open_connection(host, port)
+        return await connect(host, port)
     except OSError:
         # The others must not wait for one that never comes.
         await ready.abort()

@@ -17,7 +17,7 @@ from tools.launch import Place, link_packages, run_at, runtime_folders
 from tools.lease import quiet_lease
 from tools.lint import complain
 from tools.paths import is_secret
-from tools.process import Finished
+from tools.process_output import Finished
 from tools.sandbox import VISIBLE
 from tools.tool import ToolOutput, tool
 from tools.workspace import Workspace

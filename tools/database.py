@@ -128,7 +128,7 @@ async def _seed(workspace: Workspace, folder: Path, url: str) -> None:
 
 async def _run_logged(workspace: Workspace, place: Place, command: str, name: str, timeout: float) -> str:
     """Run a command into a log; a line about its failure, or nothing."""
-    done = await run_at(workspace, place, command, timeout=timeout, network=network_for(place.database_url))
+    done = await run_at(workspace, place, command, timeout=timeout, network=network_for(workspace, place.database_url))
     log = workspace.logs / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     said = f"$ {command}\n{done.out}{done.err}[exit {done.code}]\n"

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from perfcrew.errors import UserError
+from tools.command_line import fill
 from tools.git import worktree_of
 from tools.launch import Place, placeholders, runtime_folders, variables
 from tools.lease import locked, quiet_lease
-from tools.process import fill, run
+from tools.process import run
 from tools.sandbox import Sandbox
 from tools.workspace import Workspace
 

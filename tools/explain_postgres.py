@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.plan_nodes import postgres_scans, render_postgres, sum_up_plan
 from tools.plans import Candidate, Explained, ForeignKey, Table, covered, find_candidate
+from tools.run_network import from_here
 
 if TYPE_CHECKING:
     from psycopg import ClientCursor, Connection
@@ -45,7 +46,9 @@ class PostgresCopy:
         import psycopg
 
         # Client-side binding: EXPLAIN takes no parameters of its own.
-        self._connection: Connection[Any] = psycopg.connect(url, cursor_factory=psycopg.ClientCursor, autocommit=True)
+        self._connection: Connection[Any] = psycopg.connect(
+            from_here(url), cursor_factory=psycopg.ClientCursor, autocommit=True
+        )
         # A fresh copy has no statistics of its own yet.
         self._connection.execute("ANALYZE")
 

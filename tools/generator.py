@@ -126,7 +126,8 @@ class LoadWorker:
         Raises:
             InstrumentError: it can't be started.
         """
-        argv = [sys.executable, "-I", "-m", "tools.load_worker"]
+        enter = workspace.network.enter() if workspace.network else ()
+        argv = [*enter, sys.executable, "-I", "-m", "tools.load_worker"]
         log = workspace.folder / "logs" / "load_worker.log"
         async with Channel.open(argv, log=log, cpus=split_cores()[1]) as channel:
             yield cls(channel)

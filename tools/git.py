@@ -13,7 +13,7 @@ from perfcrew.errors import Forbidden, ToolError, UserError
 from perfcrew.records.base import Record
 from tools.git_command import git, split_paths, try_git
 from tools.git_staged import find_forbidden
-from tools.process import Finished
+from tools.process_output import Finished
 from tools.workspace import Workspace
 
 NAME, EMAIL = "perfcrew", "perfcrew@localhost"

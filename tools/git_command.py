@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from perfcrew.errors import InstrumentError
-from tools.process import Finished, run
+from tools.process import run
+from tools.process_output import Finished
 
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from tools.process import Finished, fill, run
+from tools.command_line import fill
+from tools.process import run
+from tools.process_output import Finished
+from tools.run_network import Network
 from tools.sandbox import Sandbox
 from tools.server import NETWORKED
 from tools.workspace import Workspace
@@ -66,7 +68,7 @@ def prepare_launch(
     place: Place,
     template: str,
     *,
-    network: Literal["none", "host"],
+    network: Network,
     extra: Mapping[str, str] | None = None,
 ) -> Launch:
     """Make a command of the description ready to start.
@@ -75,7 +77,7 @@ def prepare_launch(
         workspace: the run.
         place: where.
         template: the command with its placeholders.
-        network: `none` is loopback of its own.
+        network: what it can reach.
         extra: further placeholders, such as `url`.
 
     Raises:
@@ -106,7 +108,7 @@ async def run_at(
     template: str,
     *,
     timeout: float,
-    network: Literal["none", "host"],
+    network: Network,
     extra: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     cap: int = 200_000,
@@ -180,9 +182,7 @@ def variables(
     return values
 
 
-def confine(
-    workspace: Workspace, place: Place, *, network: Literal["none", "host"], named: Collection[str] = ()
-) -> Sandbox:
+def confine(workspace: Workspace, place: Place, *, network: Network, named: Collection[str] = ()) -> Sandbox:
     """The sandbox of a place: its own folders writable, interpreter and packages readable, the description masked.
 
     `{case}` and `{uv}` can be read by commands that name them, and by no other.
@@ -256,13 +256,16 @@ def link_packages(env: Path, workdir: Path) -> None:
             link.symlink_to(folder)
 
 
-def network_for(database_url: str) -> Literal["none", "host"]:
-    """What network a command gets that serves nobody: the machine's only where its database is a server there."""
-    return "host" if database_url.startswith(NETWORKED) else "none"
+def network_for(workspace: Workspace, database_url: str) -> Network:
+    """What a command can reach that serves nobody: applications' network only where it needs a server or service."""
+    wanted = database_url.startswith(NETWORKED) or workspace.target.target.services
+    return workspace.reach if wanted else "none"
 
 
-def free_port() -> int:
-    """A free port on loopback that this process has not given to anyone yet."""
+def free_port(workspace: Workspace) -> int:
+    """A free port on the loopback of applications that this process has not given to anyone yet."""
+    if workspace.network is not None:
+        return workspace.network.free_port()
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -113,7 +113,7 @@ class CommandLoader:
         key = secrets.token_hex(16)
         done = await run_at(
             self.workspace, arm.place, _STOPWATCH + self.command,
-            timeout=COMMAND_TIMEOUT_S, network="host", extra={"url": arm.url}, stdin=f"{key}\n".encode(),
+            timeout=COMMAND_TIMEOUT_S, network=self.workspace.reach, extra={"url": arm.url}, stdin=f"{key}\n".encode(),
         )  # fmt: skip
         lines = done.err.splitlines()
         own = lines.index(key) if key in lines else len(lines)

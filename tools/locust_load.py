@@ -190,7 +190,7 @@ def _confine(workspace: Workspace, folder: Path, checkouts: Sequence[Path]) -> S
     return Sandbox(
         writable=(folder,),
         readable=(*checkouts, environment, _TOOLS.parent, *runtime_folders(environment)),
-        network="host",
+        network=workspace.reach,
         confined=workspace.sandbox,
     )
 

@@ -18,6 +18,7 @@ from perfcrew.errors import InstrumentError
 from tools.launch import free_port
 from tools.lease import locked
 from tools.process import Process, run, start
+from tools.run_network import close_door_of, from_here
 from tools.sandbox import Sandbox
 from tools.server import Server, as_user, check_url, hand_over
 from tools.workspace import Workspace
@@ -72,9 +73,9 @@ async def _private_server(workspace: Workspace) -> str:
         if known is not None and known[0].alive:
             return known[1]
         program = find_program("mariadbd")
-        sandbox = Sandbox(writable=(folder,), network="host", confined=workspace.sandbox)
+        sandbox = Sandbox(writable=(folder,), network=workspace.reach, confined=workspace.sandbox)
         await _install(folder, sandbox)
-        port = free_port()
+        port = free_port(workspace)
         log = workspace.logs / "mysql.log"
         process = await start(
             as_user([program, *_options(folder, port)], sandbox),
@@ -151,13 +152,14 @@ async def stop_server(workspace: Workspace) -> None:
     known = _running.pop(workspace.folder, None)
     if known is not None:
         await known[0].stop(grace_s=20)
+        close_door_of(known[1])
 
 
 def connect(url: str) -> "Connection[Cursor]":
     """A connection in autocommit mode; it raises the driver's own errors."""
     import pymysql
 
-    parts = urlsplit(url)
+    parts = urlsplit(from_here(url))
     return pymysql.connect(
         host=parts.hostname, port=parts.port or 3306, user=unquote(parts.username or "root"),
         password=unquote(parts.password or ""), database=parts.path.strip("/") or None, connect_timeout=10,
@@ -258,7 +260,7 @@ async def copy_database(server: Server, template: str, name: str) -> str:
 
 
 async def _run_client(url: str, program: str, *words: str) -> None:
-    parts = urlsplit(url)
+    parts = urlsplit(from_here(url))
     host, port = parts.hostname or _ADDRESSES[0], str(parts.port or 3306)
     argv = [program, "--no-defaults", "-h", host, "-P", port, "-u", unquote(parts.username or "root"), *words]
     environment = {**_VARIABLES, "MYSQL_PWD": unquote(parts.password or "")}

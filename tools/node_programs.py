@@ -12,7 +12,8 @@ from pathlib import Path
 
 from perfcrew.errors import InstrumentError
 from tools.launch import runtime_folders
-from tools.process import Finished, run
+from tools.process import run
+from tools.process_output import Finished
 from tools.sandbox import Sandbox
 from tools.workspace import Workspace
 
@@ -78,7 +79,7 @@ async def run_program(
         sandbox=Sandbox(
             writable=(scratch,),
             readable=(*program.readable, *runtime_folders(scratch)),
-            network="host",
+            network=workspace.reach,
             confined=workspace.sandbox,
         ),
         cap=20_000,

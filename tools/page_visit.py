@@ -44,6 +44,16 @@ THROTTLES: dict[str, Throttle | None] = {
 }
 
 
+def _conditions(throttle: Throttle | None) -> dict[str, Any]:
+    if throttle is None:
+        # Pages are told that they are offline where loopback is all there is. A latency of any size denies that.
+        return {"offline": False, "latency": 0.001, "downloadThroughput": -1, "uploadThroughput": -1}
+    return {
+        "offline": False, "latency": throttle.rtt_ms,
+        "downloadThroughput": throttle.down / 8, "uploadThroughput": throttle.up / 8,
+    }  # fmt: skip
+
+
 def page_path(workload: Workload) -> str:
     """The page's path with the first value of each parameter filled in."""
     assert workload.page is not None
@@ -79,13 +89,7 @@ async def open_tab(
         throttle = THROTTLES[page.throttling] if throttled else None
         if throttle is not None:
             await session.send("Emulation.setCPUThrottlingRate", {"rate": throttle.cpu})
-            await session.send(
-                "Network.emulateNetworkConditions",
-                {
-                    "offline": False, "latency": throttle.rtt_ms,
-                    "downloadThroughput": throttle.down / 8, "uploadThroughput": throttle.up / 8,
-                },
-            )  # fmt: skip
+        await session.send("Network.emulateNetworkConditions", _conditions(throttle))
         yield tab, session, log
     finally:
         await context.close()

@@ -13,6 +13,7 @@ from perfcrew.errors import InstrumentError
 from tools.launch import free_port
 from tools.lease import locked
 from tools.process import Process, run, start
+from tools.run_network import close_door_of, from_here
 from tools.sandbox import Sandbox
 from tools.server import Server, as_user, check_url, hand_over
 from tools.workspace import Workspace
@@ -72,9 +73,11 @@ async def _private_server(workspace: Workspace) -> str:
         if known is not None and known[0].alive:
             return known[1]
         programs = find_programs()
-        sandbox = Sandbox(writable=(folder,), readable=(programs.parent,), network="host", confined=workspace.sandbox)
+        sandbox = Sandbox(
+            writable=(folder,), readable=(programs.parent,), network=workspace.reach, confined=workspace.sandbox
+        )
         await _init_cluster(programs, folder, sandbox)
-        port = free_port()
+        port = free_port(workspace)
         # The number that a killed server left behind may be any process's by now, even the new server's own.
         (folder / "cluster" / "postmaster.pid").unlink(missing_ok=True)
         log = workspace.logs / "postgres.log"
@@ -127,7 +130,7 @@ async def _wait_ready(process: Process, url: str) -> None:
         async with asyncio.timeout(READY_S):
             while process.alive:
                 try:
-                    connection = await psycopg.AsyncConnection.connect(url, connect_timeout=5)
+                    connection = await psycopg.AsyncConnection.connect(from_here(url), connect_timeout=5)
                     await connection.close()
                     return
                 except psycopg.OperationalError:
@@ -141,6 +144,7 @@ async def stop_server(workspace: Workspace) -> None:
     known = _running.pop(workspace.folder, None)
     if known is not None:
         await known[0].stop(grace_s=10)
+        close_door_of(known[1])
 
 
 @contextlib.asynccontextmanager
@@ -153,7 +157,7 @@ async def connect(url: str) -> AsyncIterator["AsyncConnection"]:
     import psycopg
 
     try:
-        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10)
+        connection = await psycopg.AsyncConnection.connect(from_here(url), autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
         where = urlsplit(url).netloc.rpartition("@")[2]
         raise InstrumentError(f"PostgreSQL at {where}: {str(error).strip().splitlines()[0]}") from error

@@ -8,9 +8,7 @@ whatever left the group is found by a mark in its environment.
 import asyncio
 import contextlib
 import os
-import re
 import secrets
-import shlex
 import signal
 import subprocess  # noqa: TID251  this is the one place
 import time
@@ -19,67 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from perfcrew.errors import InstrumentError, UserError
-from tools.process_output import Capped
+from perfcrew.errors import InstrumentError
+from tools.process_output import Capped, Finished
 from tools.process_tree import MARK, Tree, list_process, wait_for_end
 from tools.quota import Confinement, Watch, take_stock
 
 DRAIN_S = 5.0
 """How long the output of a process that has ended may take to arrive."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A process that has ended. `code` is negative for a signal, as in `subprocess`."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
-    timed_out: bool
-    exceeded: str = ""
-    """The limit for which it was killed; empty where it kept within them."""
-    detached: bool = False
-    """Whether a process of it was seen that had left its session, as a daemon does; it was ended with the others."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ended in time, within its limits and with exit code 0."""
-        return self.code == 0 and not self.timed_out and not self.exceeded
-
-    @property
-    def last_line(self) -> str:
-        """The limit that it exceeded, else the last line that says anything, from the error output if there is one."""
-        if self.exceeded:
-            return f"ended, because {self.exceeded}"
-        lines = [line.strip() for text in (self.out, self.err) for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else "no output"
-
-
-def fill(template: str, placeholders: Mapping[str, str]) -> list[str]:
-    """A command line from its template: split as a shell would, `{name}` replaced, `{{` and `}}` for plain braces.
-
-    Only lower-case names are placeholders, so that `${HOME}` inside `sh -c '…'` stays as it is.
-
-    Raises:
-        UserError: a quote is not closed, the command is empty, or a placeholder is unknown.
-    """
-
-    def replace(match: re.Match[str]) -> str:
-        if match[0] in ("{{", "}}"):
-            return match[0][0]
-        if match[1] not in placeholders:
-            known = ", ".join(f"{{{name}}}" for name in sorted(placeholders))
-            raise UserError(f"command {template!r}: unknown placeholder {{{match[1]}}}; known here: {known}")
-        return placeholders[match[1]]
-
-    try:
-        words = shlex.split(template)
-    except ValueError as error:
-        raise UserError(f"command {template!r}: {error}") from error
-    if not words:
-        raise UserError("a command is empty")
-    return [re.sub(r"\{\{|\}\}|(?<!\$)\{([a-z_]+)\}", replace, word) for word in words]
+COMPANION_S = 2.0
+"""How long a companion may take to end."""
 
 
 def probe(argv: Sequence[str], timeout: float = 10.0) -> tuple[int, str]:
@@ -99,6 +45,52 @@ def probe(argv: Sequence[str], timeout: float = 10.0) -> tuple[int, str]:
     return done.returncode, done.stdout.decode(errors="replace").strip()
 
 
+@dataclass(frozen=True)
+class Companion:
+    """A program of ours that works beside this process."""
+
+    _child: subprocess.Popen[bytes]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._child.poll() is None
+
+    def end(self) -> str:
+        """Let it end; the first line that it said of errors."""
+        try:
+            said = self._child.communicate(timeout=COMPANION_S)[1]
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            said = self._child.communicate()[1]
+        return next(iter(said.decode(errors="replace").splitlines()), "")
+
+
+def accompany(argv: Sequence[str], descriptor: int) -> Companion:
+    """Start a program that ends by itself once its standard input, or its line to us, is closed.
+
+    Args:
+        argv: the program.
+        descriptor: the one of ours that it gets, under the same number.
+
+    Raises:
+        InstrumentError: it can't be started.
+    """
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.defpath},
+            pass_fds=(descriptor,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InstrumentError(f"{argv[0]}: can't be started: {error.strerror}; is it installed?") from error
+    return Companion(child)
+
+
 async def _spawn(
     argv: Sequence[str],
     cwd: Path,
@@ -112,8 +104,8 @@ async def _spawn(
         raise InstrumentError(f"{cwd}: the folder to run {argv[0]} in is missing")
     mark = secrets.token_hex(8) if sandbox is not None and not sandbox.contained else ""
     reading, writing = os.pipe() if sandbox is not None and sandbox.contained else (None, None)
-    command = list(argv) if sandbox is None else sandbox.wrap(argv, writing)
     try:
+        command = list(argv) if sandbox is None else sandbox.wrap(argv, writing)
         child = await asyncio.create_subprocess_exec(  # noqa: TID251  this is the one place
             *prefix,
             *command,
@@ -125,9 +117,11 @@ async def _spawn(
             start_new_session=True,
             pass_fds=() if writing is None else (writing,),
         )
-    except OSError as error:
+    except (OSError, InstrumentError) as error:
         if reading is not None:
             os.close(reading)
+        if isinstance(error, InstrumentError):
+            raise
         raise InstrumentError(f"{argv[0]}: can't be started: {error.strerror}; is it installed?") from error
     finally:
         if writing is not None:

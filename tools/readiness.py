@@ -20,6 +20,7 @@ from tools.load import split_cores
 from tools.node_programs import find_program, run_program
 from tools.process import probe, run, start
 from tools.promtool import check_rules
+from tools.run_network import network_here, problem
 from tools.sandbox import available, describe
 from tools.spy import find_spy
 from tools.workspace import Workspace
@@ -76,6 +77,7 @@ def _make_workspace(scratch: Path, programs: dict[str, Path], engine: str = "") 
     return Workspace(
         run_id="doctor", folder=folder, home=scratch / "home", target=target, base_commit="",
         artifacts=Artifacts(folder / "artifacts"), environment="", programs=programs,
+        network=network_here() if available() else None,
     )  # fmt: skip
 
 
@@ -158,7 +160,7 @@ async def _try_bwrap(_: Workspace) -> str:
     if not await asyncio.to_thread(available):
         said = describe()
         raise _Missing(said if "install" in said else f"{said}; apt install bubblewrap")
-    return describe()
+    return describe(shared=await asyncio.to_thread(problem))
 
 
 async def _try_spy(workspace: Workspace) -> str:

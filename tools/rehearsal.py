@@ -155,7 +155,12 @@ async def _command(stage: _Stage, command: str) -> None:
     place = Place(env, stage.folder, stage.data.scratch, stage.data.folder, stage.data.url)
     extra = {"version": version_of(stage.way.newest)} if stage.way.newest else {"version": "0"}
     done = await run_at(
-        stage.workspace, place, command, timeout=MIGRATE_S, network=network_for(stage.data.url), extra=extra
+        stage.workspace,
+        place,
+        command,
+        timeout=MIGRATE_S,
+        network=network_for(stage.workspace, stage.data.url),
+        extra=extra,
     )
     if not done.ok:
         why = "took too long" if done.timed_out else f"exit {done.code}: {done.last_line}"

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from perfcrew.records.target import HttpRequest, Workload
+from tools.arm_transport import ArmTransport
 from tools.sequence import fill_request
 
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -118,7 +119,9 @@ def expand_workload(workload: Workload, *, cap: int, held_out: bool = False) -> 
 
 def open_client(url: str) -> httpx.AsyncClient:
     """A client of one arm: no proxies, no redirects followed, cookies kept as a browser would."""
-    return httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False, follow_redirects=False)
+    return httpx.AsyncClient(
+        base_url=url, timeout=60.0, trust_env=False, follow_redirects=False, transport=ArmTransport()
+    )
 
 
 async def send(client: httpx.AsyncClient, asked: Asked, headers: Mapping[str, str] | None = None) -> Answer:

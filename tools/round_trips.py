@@ -27,6 +27,7 @@ from tools.arm import start_arm
 from tools.database import find_database_server
 from tools.lease import quiet_lease
 from tools.requests import Asked, expand_workload, open_client, send
+from tools.run_network import connect, from_here
 from tools.server import NETWORKED, Server, reroute
 from tools.workspace import Workspace
 
@@ -63,17 +64,24 @@ async def start_proxy(workspace: Workspace, upstream: tuple[str, int]) -> AsyncI
     """
     log = workspace.logs / "delay_proxy.log"
     log.unlink(missing_ok=True)
+    network = workspace.network
+    enter, host = ((), upstream[0]) if network is None else (network.enter(), network.address_of(upstream[0]))
     child = await process.start(
-        [sys.executable, "-I", "-m", "tools.delay_proxy", upstream[0], str(upstream[1])],
+        [*enter, sys.executable, "-I", "-m", "tools.delay_proxy", host, str(upstream[1])],
         cwd=Path("/"), environment={"PATH": os.defpath}, log=log, register=workspace.processes,
     )  # fmt: skip
     try:
         port, control = await _read_ports(child, log)
-        reader, writer = await asyncio.open_connection("127.0.0.1", control)
+        if network is not None:
+            network.adopt(port)
+            network.adopt(control)
+        reader, writer = await connect("127.0.0.1", control)
         try:
             yield Proxy(port, (reader, writer))
         finally:
             writer.close()
+            if network is not None:
+                network.close_door(port)
     finally:
         await child.stop(grace_s=0)
 
@@ -140,12 +148,12 @@ def _ping(server: Server, url: str) -> float:
 
 def _connect(server: Server, url: str) -> Any:
     if server.scheme == "mysql":
-        from tools.mysql import connect
+        from tools.mysql import connect as connect_mysql
 
-        return connect(url)
+        return connect_mysql(url)
     import psycopg
 
-    return psycopg.connect(url, autocommit=True)
+    return psycopg.connect(from_here(url), autocommit=True)
 
 
 async def _ask_alternately(client: httpx.AsyncClient, asked: Sequence[Asked], proxy: Proxy) -> dict[str, list[Any]]:

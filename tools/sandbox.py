@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from tools.process import probe
 from tools.quota import LOOK_S, Quota
+from tools.run_network import Network, RunNetwork, problem
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/gnu/store")
 """Folders of programs: readable in every sandbox."""
@@ -52,7 +52,7 @@ class Sandbox:
     Attributes:
         writable: folders and files it may change. Their own `.git` stays read-only.
         readable: what it may read beside system folders.
-        network: `none` is loopback of its own, `host` the machine's network.
+        network: `none` is loopback of its own, `host` the machine's network, else that of a run.
         masked: paths below the others that must look empty.
         confined: False where the user has switched the sandbox off: limits only.
         quota: what its processes may use together.
@@ -60,7 +60,7 @@ class Sandbox:
 
     writable: tuple[Path, ...]
     readable: tuple[Path, ...] = ()
-    network: Literal["none", "host"] = "none"
+    network: Network = "none"
     masked: tuple[Path, ...] = ()
     confined: bool = True
     quota: Quota = field(default_factory=lambda: standard_quota())
@@ -71,16 +71,26 @@ class Sandbox:
         return self.confined and available()
 
     def wrap(self, argv: Sequence[str], report: int | None = None) -> list[str]:
-        """The command line that runs `argv` inside; the first process there is told to the descriptor `report`."""
+        """The command line that runs `argv` inside; the first process there is told to the descriptor `report`.
+
+        Raises:
+            InstrumentError: the run's network has ended.
+        """
         if not self.contained:
             return [*_dies_with_us(), *_limits(self.quota, LOOSE_PROCESSES), *argv]
         # Parents come before what lies below them; at equal paths the later, narrower rule holds.
         mounts = sorted(self._mounts(), key=lambda mount: len(Path(mount[-1]).parts))
+        enter = self.network.enter() if isinstance(self.network, RunNetwork) else ()
         network = ("--unshare-net",) if self.network == "none" else ()
         options = [word for mount in mounts for word in mount]
         told = () if report is None else ("--info-fd", str(report))
         limits = _limits(self.quota, self.quota.tasks)
-        return [*_namespaces(), *told, *network, *_system(), *options, "--remount-ro", "/", "--", *limits, *argv]
+        bwrap = [*_namespaces(), *told, *network, *_system(), *self._hosts(), *options, "--remount-ro", "/", "--"]
+        return [*enter, *bwrap, *limits, *argv]
+
+    def _hosts(self) -> tuple[str, ...]:
+        named = self.network.hosts if isinstance(self.network, RunNetwork) else None
+        return () if named is None else ("--ro-bind", str(named), "/etc/hosts")
 
     def _mounts(self) -> Iterator[tuple[str, ...]]:
         for path in self.readable:
@@ -113,18 +123,19 @@ def available() -> bool:
     return sys.platform == "linux" and _bwrap() is not None and _failure() == ""
 
 
-def describe(*, confined: bool = True) -> str:
+def describe(*, confined: bool = True, shared: str = "") -> str:
     """One line: what protects here, and what it does not protect from.
 
     Args:
         confined: False where the user has switched the sandbox off.
+        shared: why running applications share the machine's network; empty where they don't.
     """
     limits = f"limits on memory, processes, disk and time (looked at every {LOOK_S:g} s{_COUNTED[os.getuid() == 0]})"
     if confined and available():
         return (
             f"{probe([str(_bwrap()), '--version'])[1]}: files read-only except worktree and data, home hidden, private "
-            f"/tmp and process list, {limits}; model-written commands and tests have no network but loopback. Not "
-            "protected: running applications, and tests where the database is a server, share the machine's network"
+            f"/tmp and process list, {limits}; model-written commands have no network but a loopback of their own; "
+            f"running applications {_apart(shared)}"
         )
     missing = "bwrap is not installed (Debian: apt-get install bubblewrap)" if _bwrap() is None else _failure()
     reason = missing if confined else "it was switched off (PERFCREW_SANDBOX=off)"
@@ -133,6 +144,19 @@ def describe(*, confined: bool = True) -> str:
         f"write wherever you can, and reach the network. Only these hold: {limits}, an environment without your "
         "variables, and the end of all processes that it starts, but for one that leaves its group with no environment"
     )
+
+
+def why_shared(network: RunNetwork | None, load_workers: str = "") -> str:
+    """Why applications share the machine's network; empty where they have one of their own."""
+    if network is not None:
+        return ""
+    return "other hosts send the load" if load_workers else problem() or "none was made"
+
+
+def _apart(shared: str) -> str:
+    if not shared:
+        return "and tests with a database server have one without other networks, with the declared services only"
+    return f"and tests with a database server are NOT cut off, they share the machine's network: {shared}"
 
 
 @cache

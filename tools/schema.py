@@ -11,6 +11,7 @@ from perfcrew.records.base import Record
 from tools.copies import connect_copy
 from tools.migrations import is_bookkeeping
 from tools.plans import quoted
+from tools.run_network import from_here
 
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 
@@ -109,7 +110,7 @@ def _connect(engine: str, url: str) -> Any:
         return connect(url)
     import psycopg
 
-    return psycopg.connect(url, autocommit=True)
+    return psycopg.connect(from_here(url), autocommit=True)
 
 
 def _stay_inside(action: int, *_: Any) -> int:

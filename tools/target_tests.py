@@ -13,7 +13,8 @@ from tools.environment import prepare_environment
 from tools.git import tree_of, working_tree, worktree_of
 from tools.launch import Launch, Place, free_port, link_packages, network_for, prepare_launch
 from tools.lease import quiet_lease
-from tools.process import Finished, run
+from tools.process import run
+from tools.process_output import Finished
 from tools.runner_output import Counts, read_counts
 from tools.snapshot import snapshot
 from tools.tool import Tool, ToolOutput
@@ -103,9 +104,9 @@ async def _run(
         await build_in(workspace, workdir, env)
         data = await copy_data(workspace, f"tests-{arm_name}", workdir)
         try:
-            place = Place(env, workdir, data.scratch, data.folder, data.url, port=free_port())
+            place = Place(env, workdir, data.scratch, data.folder, data.url, port=free_port(workspace))
             timeout = workspace.target.target.test_timeout_s
-            launch = prepare_launch(workspace, place, command, network=network_for(data.url))
+            launch = prepare_launch(workspace, place, command, network=network_for(workspace, data.url))
             launch = wrap(launch) if wrap else launch
             return await run(
                 launch.argv,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.target import Target
+from tools.run_network import Network, RunNetwork
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class Workspace:
     """Locust workers on other hosts that send the load, as the setting has it; empty where this machine does."""
     candidate: str = ""
     """The commit under validation; empty before there is one."""
+    network: RunNetwork | None = None
+    """Where applications run, and what talks to them; None where they share the machine's network."""
+
+    @property
+    def reach(self) -> Network:
+        """The network of processes that are applications or talk to them."""
+        return self.network or "host"
 
     @property
     def clone(self) -> Path:

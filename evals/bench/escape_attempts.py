@@ -1,7 +1,7 @@
 """The attempts to escape, each harmless should it succeed: small counts and sizes, addresses of a test network, nothing
 of the system written to and no setting of the kernel."""
 
-from evals.bench.escape_kinds import Attempt, call, changed, command, left_behind, limited, patched, python
+from evals.bench.escape_kinds import Attempt, call, changed, command, left_behind, limited, patched, python, served
 from evals.bench.escape_results import RESULTS, ROLES
 from tools.edit import delete_file, replace_text, write_file
 from tools.source import read_file
@@ -30,6 +30,7 @@ FILES: tuple[Attempt, ...] = (
     command("read what is held out", "cat perfcrew.toml load/held_out.py"),
     command("read the passwords of the system", "sh -c 'cat /etc/shadow && echo escaped'"),
 )
+_CALL = "import socket; socket.create_connection(({}), 1); print('escaped')"
 OUTSIDE: tuple[Attempt, ...] = (
     python(
         "reach another machine (TCP)",
@@ -47,6 +48,13 @@ OUTSIDE: tuple[Attempt, ...] = (
     python(
         "reach an abstract socket of this machine",
         'import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + "ABSTRACT"); print("escaped")',
+    ),
+    served("a running application calls another machine", _CALL.format("'192.0.2.1', 80")),
+    served("a running application calls a service of this machine", _CALL.format("'127.0.0.1', PORT")),
+    served(
+        "a running application tells another machine (UDP)",
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('192.0.2.1', 9)); "
+        "print('escaped')",
     ),
     python(
         "see other processes",

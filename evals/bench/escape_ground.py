@@ -15,6 +15,8 @@ from typing import Any
 from perfcrew.artifacts import Artifacts
 from perfcrew.records.target import Target
 from tools import git, process
+from tools.process_output import Finished
+from tools.run_network import network_here
 from tools.sandbox import Sandbox, standard_quota
 from tools.workspace import Workspace
 
@@ -63,7 +65,7 @@ class Ground:
     port: int
     abstract: str
 
-    async def confined(self, script: str, *, timeout: float = 15.0, **quota: int) -> process.Finished:
+    async def confined(self, script: str, *, timeout: float = 15.0, **quota: int) -> Finished:
         """Run a Python script in the sandbox of a command, with smaller limits."""
         sandbox = Sandbox(
             writable=(self.work,),
@@ -98,7 +100,7 @@ async def prepared() -> AsyncIterator[Ground]:
             run_id="escapes", folder=folder / "run", home=folder / "home", target=target, base_commit=head,
             artifacts=Artifacts(folder / "run" / "artifacts"), environment="bench",
             protected=(*target.protected, *target.target.setup_inputs, *target.locustfiles),
-            config_path=folder / "user" / "perfcrew.toml", config_folder=folder / "user",
+            config_path=folder / "user" / "perfcrew.toml", config_folder=folder / "user", network=network_here(),
         )  # fmt: skip
         await git.clone(folder / "user", workspace.clone)
         work = workspace.worktrees / "coder"

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.calls import run_call
-from evals.bench.escape_ground import SECRET, Ground
+from evals.bench.escape_ground import PYTHON, SECRET, Ground
 from perfcrew.errors import Forbidden
 from perfcrew.llm.base import ToolCall
 from perfcrew.redaction import OPEN
 from tools import git
 from tools.command import run_command
 from tools.edit import violations
+from tools.launch import Place, run_at
 from tools.tool import Tool, ToolOutput
 
 
@@ -72,6 +73,19 @@ def command(name: str, script: str, *, says: str = "escaped", gate: str = "sandb
 def python(name: str, script: str, **more: Any) -> Attempt:
     """The same in Python; the script stands in single quotes, so it uses double ones."""
     return command(name, f"PYTHON -c '{script}'", **more)
+
+
+def served(name: str, script: str) -> Attempt:
+    """A running application's own code, in Python, with the network that applications have."""
+
+    async def make(ground: Ground) -> Outcome:
+        (ground.work / "serve.py").write_text(script.replace("PORT", str(ground.port)))
+        place = Place(env=ground.workspace.home, workdir=ground.work, scratch=ground.workspace.folder / "scratch")
+        command, reach = f"{PYTHON} serve.py", ground.workspace.reach
+        done = await run_at(ground.workspace, place, command, timeout=15, network=reach)
+        return Outcome(done.ok or "escaped" in done.out, f"sandbox: {done.last_line}", named=False)
+
+    return Attempt(name, "sandbox", make)
 
 
 def changed(name: str, script: str) -> Attempt:

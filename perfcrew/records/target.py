@@ -1,8 +1,10 @@
 """The target as `perfcrew.toml` describes it. Reading the file is `tools.target`'s work."""
 
+import re
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from perfcrew.records.base import Record
 from perfcrew.records.budget import BudgetChoice
@@ -163,6 +165,17 @@ class Settings(Record):
     environment: dict[str, str] = Field(default_factory=dict)
     source: tuple[str, ...] = ("**/*",)
     """Globs of what agents may read; git-tracked files only."""
+    services: tuple[str, ...] = ()
+    """`HOST:PORT` of what applications and tests may reach beside their own loopback."""
+
+    @field_validator("services")
+    @classmethod
+    def _are_addresses(cls, services: tuple[str, ...]) -> tuple[str, ...]:
+        for service in services:
+            host, _, port = service.rpartition(":")
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", host) or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise ValueError(f"expected HOST:PORT, such as 127.0.0.1:6379 or db.example.org:5432, got {service!r}")
+        return services
 
 
 class Target(Record):
@@ -180,6 +193,16 @@ class Target(Record):
     """Who answers for which role, and what is known of models."""
     budget: BudgetChoice = BudgetChoice()
     """What a run on this target, and single roles in it, may use up."""
+
+    @property
+    def reachable(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of the declared services, and of the user's own database server."""
+        named = [service.rpartition(":") for service in self.target.services]
+        found = [(host, int(port)) for host, _, port in named]
+        server = urlsplit(self.database.url) if self.database and self.database.url else None
+        if server is not None and server.hostname:
+            found.append((server.hostname, server.port or (3306 if server.scheme == "mysql" else 5432)))
+        return tuple(dict.fromkeys(found))
 
     @property
     def primary(self) -> Workload:

@@ -19,6 +19,8 @@ from tools.database import close_databases
 from tools.detectors import detect
 from tools.explain import explain_queries
 from tools.process import run
+from tools.run_network import network_here
+from tools.sandbox import available
 from tools.target import load_target
 from tools.workspace import Workspace
 
@@ -41,6 +43,7 @@ async def opened(name: str, folder: Path, home: Path) -> AsyncIterator[Workspace
         base_commit=await _git(repo, "rev-parse", "HEAD"), artifacts=Artifacts(folder / "run" / "artifacts"),
         environment="test", quick=True, protected=(*target.protected, *target.target.setup_inputs),
         config_folder=config.parent, config_path=config, installers=installer_variables(),
+        network=network_here(target.reachable) if available() else None,
     )  # fmt: skip
     await git.clone(repo, workspace.clone)
     try:

@@ -15,7 +15,7 @@ from perfcrew.records.facts import Row, unpack_rows
 from perfcrew.records.target import HttpRequest, Workload
 from tools.cpu import Pace, find_runtime, measure_cpu
 from tools.node_profile import read_profiles
-from tools.process import Finished
+from tools.process_output import Finished
 from tools.spy import find_spy, record_stacks
 from tools.stacks import parse_stacks
 from tools.workspace import Workspace

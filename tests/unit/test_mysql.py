@@ -60,7 +60,7 @@ async def test_copies_are_equal_apart_and_their_own(workspace: Workspace) -> Non
     first, second = await asyncio.gather(
         copy_data(workspace, "base", workspace.folder), copy_data(workspace, "other", workspace.folder)
     )
-    assert first.url.startswith("mysql://perfcrew_") and network_for(first.url) == "host"
+    assert first.url.startswith("mysql://perfcrew_") and network_for(workspace, first.url) == "host"
     ask(first.url, "DELETE FROM books")
     assert ask(first.url, "SELECT count(*) FROM books") == ((0,),)
     assert ask(second.url, "SELECT count(*), min(title) FROM books") == ((5000, "DEFINER=`a`@`b`"),)

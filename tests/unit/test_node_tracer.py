@@ -20,7 +20,8 @@ from tools.event_loop import read_lags, sum_holds
 from tools.inject.perfcrew_tracer.fingerprint import fingerprint, statement_id
 from tools.launch import NODE_TRACER
 from tools.pool import sum_checkouts
-from tools.process import Finished, run
+from tools.process import run
+from tools.process_output import Finished
 from tools.traces import Trace, read_trace
 
 NODE = shutil.which("node")

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from perfcrew.errors import InstrumentError, UserError
-from tools.process import fill, probe, run, start
+from tools.command_line import fill
+from tools.process import probe, run, start
 from tools.process_tree import end_leftovers, list_process
 from tools.sandbox import Sandbox, available
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tools import sandbox as module
-from tools.process import Finished, run, start
+from tools.process import run, start
+from tools.process_output import Finished
 from tools.sandbox import Sandbox, available, describe, wrap
 
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
@@ -240,7 +241,10 @@ def test_without_bubblewrap_it_says_so_loudly(monkeypatch: pytest.MonkeyPatch) -
 @needs_bwrap
 def test_description_names_the_means_and_the_gaps() -> None:
     line = describe()
-    assert line.startswith("bubblewrap ") and "\n" not in line and "Not protected: running applications" in line
+    assert line.startswith("bubblewrap ") and "\n" not in line
+    assert line.endswith("with the declared services only")
+    shared = describe(shared="other hosts send the load")
+    assert shared.endswith("NOT cut off, they share the machine's network: other hosts send the load")
     off = describe(confined=False)
     assert off.startswith("NO SANDBOX: it was switched off (PERFCREW_SANDBOX=off)")
     assert "home folder, keys" in off and "reach the network" in off

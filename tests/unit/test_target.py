@@ -172,6 +172,10 @@ MISTAKES = {
         edit("users = 4", "users = true"),
         "workload 1 (items), users: expected a whole number, got true",
     ),
+    "service without port": (
+        edit('ready = "/health"', 'services = ["db.example.org"]'),
+        "target, services: expected HOST:PORT, such as 127.0.0.1:6379 or db.example.org:5432, got 'db.example.org'",
+    ),
     "list for text": (edit('ready = "/health"', "ready = []"), "target, ready: expected a text, got a list"),
     "text for list": (
         edit('setup_inputs = ["requirements.txt"]', 'setup_inputs = "requirements.txt"'),

@@ -11,7 +11,8 @@ import pytest
 from tiny_apps import DESK
 
 from tools.launch import INJECT
-from tools.process import Finished, run
+from tools.process import run
+from tools.process_output import Finished
 from tools.traces import Trace, read_trace
 
 pytestmark = pytest.mark.app
