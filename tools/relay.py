@@ -47,8 +47,9 @@ async def _serve(descriptor: int, host: str, port: int) -> None:
     ended = asyncio.Event()
     # Nothing is ever written there: readable means that whoever started this is gone.
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
-    async with await relay(socket.socket(fileno=descriptor), host, port):
-        await ended.wait()
+    server = await relay(socket.socket(fileno=descriptor), host, port)
+    await ended.wait()
+    server.close()
 
 
 def main() -> None:
