@@ -21,7 +21,7 @@ HTTPCORE2 = (
 E2E = {"test_library.py": "runs", "test_secrets.py": "runs", "test_clinic.py": "runs", "test_orders.py": "runs"}
 """Whole runs on one worker, the demo and what else is end to end on another: more than two at once would leave each too
 little of the machine."""
-APART = ("test_page_instruments.py", "test_traps.py")
+APART = ("test_dashboard_database.py", "test_page_instruments.py", "test_traps.py")
 """Long files whose tests share no fixture: any worker may take any of them."""
 
 
