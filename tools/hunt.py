@@ -13,6 +13,7 @@ from tools.openapi import find_description, lost_promises
 from tools.pair import Comparison, Pair
 from tools.requests import Asked, open_client, send
 from tools.scenarios import (
+    MAX_SEQUENCES,
     all_reads,
     around_writes,
     by_user,
@@ -25,6 +26,8 @@ from tools.scenarios import (
 from tools.seen import Difference
 
 MAX_AT_ONCE = 16
+FEW_SEQUENCES = 3
+"""Parameter combinations of a probe for one step; the composed branch is asked `MAX_SEQUENCES`."""
 ODD = 6
 """Odd requests for each one of a workload."""
 USERS_OF_LOAD = 3
@@ -124,7 +127,8 @@ async def _compare_workloads(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
 async def _compare_sequences(plan: Hunt, pair: Pair) -> AsyncIterator[Found]:
     for probe in plan.target.probe:
         if plan.held_out or not probe.held_out:
-            name, sequences = f"same answers: probe {probe.name}", probe_sequences(probe)
+            most = MAX_SEQUENCES if plan.thorough else FEW_SEQUENCES
+            name, sequences = f"same answers: probe {probe.name}", probe_sequences(probe, most)
             found = await pair.compare(name, sequences, probe.volatile)
             if len(sequences) > 1:
                 in_turn = await pair.compare_in_turn(name, sequences[:3], probe.volatile)

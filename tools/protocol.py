@@ -88,8 +88,8 @@ class Protocol(Record):
         )
 
 
-QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.8, limit_s=28.0)
-"""For one plan step: about 25 s where the effect is clear."""
+QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.0, limit_s=26.0)
+"""For one plan step: about 20 s where the effect is clear."""
 
 FULL = Protocol(name="full", looks=(8,), shares=(1.0,), load_s=4.0, limit_s=90.0, thorough=True)
 """For the composed branch: its interval is what goals are held against, so it makes all its starts."""

@@ -34,12 +34,12 @@ def workload_requests(workload: Workload, most: int, *, held_out: bool) -> list[
     return [item for fills in expand_workload(workload, cap=each, held_out=held_out) for item in fills]
 
 
-def probe_sequences(probe: Probe) -> list[list[Asked]]:
-    """A probe's sequence for several combinations of its parameters."""
+def probe_sequences(probe: Probe, most: int = MAX_SEQUENCES) -> list[list[Asked]]:
+    """A probe's sequence for several combinations of its parameters, at most so many."""
     names = set().union(*(request_names(request) for request in probe.request))
     return [
         [ask(request, given, number) for number, request in enumerate(probe.request)]
-        for given in combine(probe.params, names, MAX_SEQUENCES)
+        for given in combine(probe.params, names, most)
     ]
 
 
