@@ -1,5 +1,6 @@
 """Failures of model services, told apart in one way for every provider: worth another try or not, and when."""
 
+import asyncio
 import json
 import re
 import time
@@ -73,7 +74,9 @@ def unreachable(
     """The error for a call without a whole answer: no connection, a broken one, or none in time. Always retryable."""
     cause = error.__cause__ or error
     kind = "timed out" if timeout else "broke off or was never made"
-    words = one_line(f"{type(cause).__name__} {cause}", secret)
+    # A time limit cancels what waits; that is no cause that anybody could do something about.
+    named = "no answer" if isinstance(cause, asyncio.CancelledError) else f"{type(cause).__name__} {cause}"
+    words = one_line(named, secret)
     told = f"{provider}: the connection to {url} {kind} ({words})" + (f" (request {request_id})" if request_id else "")
     return LLMError(told, retryable=True, request_id=request_id)
 

@@ -124,6 +124,7 @@ async def test_an_answer_that_takes_too_long(model: str, fault: str, stream: boo
     error = await fail(model, {"fault": fault, "seconds": 20, "text": "x"}, timeout=0.3, stream=stream)
     assert error.retryable
     assert "timed out" in str(error)
+    assert "CancelledError" not in str(error)
 
 
 @each_way
