@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 import respx
+from hypothesis import settings
 from respx.mocks import HTTPCoreMocker
 from xdist.scheduler import LoadScopeScheduling
+
+settings.register_profile("perfcrew", deadline=None)
+settings.load_profile("perfcrew")
+"""How long an example takes says how busy the machine is."""
 
 HTTPCORE2 = (
     "httpcore2._sync.connection.HTTPConnection",

@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -58,6 +59,8 @@ def open_chat(home: Path, guide: ScriptedEndpoint, *words: str, term: str = "xte
             "PROMPT_TOOLKIT_NO_CPR": "1",
         },
         encoding="utf-8", timeout=PATIENCE_S, dimensions=(40, 110),
+        # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 
