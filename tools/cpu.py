@@ -143,12 +143,12 @@ async def profile_cpu(
             nothing to do.
     """
     runtime, pid = find_runtime(arm.pids())
+    handlers = await asyncio.to_thread(find_handlers, arm.workdir)
     async with open_loader(workspace, workload, worker=worker) as loader:
         await loader.warm_up(arm)
         for longer in LONGER:
             recorders = _recorders(workspace, arm, runtime, pid, seconds * longer, thorough)
             raw = await _record_raw(_Bench(arm, loader, Pace()), runtime, recorders, seconds * longer, thorough)
-            handlers = await asyncio.to_thread(find_handlers, arm.workdir)
             gil, wall = (sum_stacks(parse_stacks(raw[mode], raw["root"]), handlers) for mode in ("gil", "wall"))
             if wall.total >= MIN_SAMPLES:
                 return _profile_evidence(workspace, {**raw, "workload": workload.name}, gil, wall)

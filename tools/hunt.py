@@ -96,8 +96,8 @@ async def hunt(plan: Hunt, pair: Pair, arms: tuple[Running, Running], fresh: Fre
                 return
     if plan.thorough and (reads := reads_of(plan.target, plan.most)):
         loaded = await _compare_loaded(plan, pair, arms, reads)
-        alone, met = _split(loaded.unstable, moving)
-        yield replace(loaded, unstable=alone, racing=[*loaded.racing, *met])
+        alone, met = _split([*loaded.unstable, *loaded.racing], moving)
+        yield replace(loaded, unstable=alone, racing=met)
     if bursts := racing_writes(plan.target):
         yield await _compare_races(plan, bursts, fresh)
 

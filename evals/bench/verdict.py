@@ -3,12 +3,11 @@
 Over recorded noise: duels are simulated by the thousand, with the protocols and the statistics of live ones. Live: a
 server of ours (`tunable_server.py`) against itself and against versions that use a known share of CPU time more; the
 recorded starts of these real duels are then drawn like the recorded noise, since a hundred live duels of each kind
-would take hours. What is planted does not come out whole: the kernel's clock sees one to two points less, as the work
-itself runs a little faster where something burns between. So a change's true size is what all of its starts give
-together, and `live_power_*` is at exactly the size asked for: the starts' ratios are moved there. `live_true_*` and
-`live_found_*` tell the size that was measured, and how often that was found. Prints a table and, as its last line, one
-JSON object; `power_*` are those of the thorough protocol. `--record FILE` keeps the noise of the live part, in the
-format of `recorded_noise.npz`.
+would take hours. What is planted does not come out whole: the kernel's clock sees one to three points less, and why is
+not known yet. So a change's true size is taken to be what all of its starts give together, and `live_power_*` is at
+exactly the size asked for: the starts' ratios are moved there. `live_true_*` and `live_found_*` tell the size that was
+measured, and how often that was found. Prints a table and, as its last line, one JSON object; `power_*` are those of
+the thorough protocol. `--record FILE` keeps the noise of the live part, in the format of `recorded_noise.npz`.
 """
 
 import argparse
