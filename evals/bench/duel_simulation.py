@@ -8,7 +8,7 @@ start, so that nothing in the recording favours one side.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,6 @@ class Noise:
             for metric in METRICS
         }
         return cls(ratios, rounds * recorded.pair_seconds(), tossed)
-
-    def centred(self, metric: str, gain: float) -> "Noise":
-        """The same with a metric's ratios moved so that all starts together give exactly this factor."""
-        values = self.ratios[metric]
-        return replace(self, ratios={**self.ratios, metric: values - values.mean() + math.log(gain)})
 
     def draw(self, rng: np.random.Generator, starts: int) -> dict[str, Array]:
         """Ratios of starts that followed each other, from a random one on."""
