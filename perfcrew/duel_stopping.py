@@ -30,3 +30,12 @@ def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
     if any(abs(math.log(effect.ratio)) > max(effect.floor, _SUSPECTED) for effect in deciding if not effect.doubt):
         return False
     return all(effect.metric == "http.p95_ms" for effect in open_ones)
+
+
+def is_promising(effects: Sequence[Effect], *, kind: str, matter: float) -> bool:
+    """Whether a deciding timed metric looks better by what matters, without that being settled."""
+    return any(
+        effect.outcome == "underpowered" and not effect.doubt and effect.ratio > 1 + max(effect.floor, matter)
+        for effect in effects
+        if effect.metric in DECISIVE_TIMED[family(kind)]
+    )

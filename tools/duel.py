@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perfcrew.duel_stats import duel_effects, noise_floors
-from perfcrew.duel_stopping import is_clear
+from perfcrew.duel_stopping import is_clear, is_promising
 from perfcrew.errors import InstrumentError
 from perfcrew.records.evidence import Effect
 from perfcrew.records.target import Workload
@@ -248,17 +248,21 @@ def _raw(workload: Workload, loader: Loader, protocol: Protocol, floors: Mapping
 
 
 async def _run_until_clear(bout: _Bout, raw: Any) -> tuple[Effect, ...]:
-    protocol = bout.protocol
+    protocol, kind = bout.protocol, bout.asked[0].workload.kind
     began = time.monotonic()
     for number in range(protocol.looks[-1]):
         await bout.run_start(number)
         done = number + 1
-        if done < protocol.looks[0]:
-            continue
-        spent = time.monotonic() - began
-        out_of_time = spent + spent / done > protocol.limit_s
-        if done in protocol.looks or out_of_time:
+        each_s = (time.monotonic() - began) / done
+        if done in protocol.looks:
             effects = duel_effects(raw)
-            if out_of_time or is_clear(effects, kind=bout.asked[0].workload.kind, thorough=protocol.thorough):
+            if is_clear(effects, kind=kind, thorough=protocol.thorough):
                 return effects
+            limit_s = protocol.limit_s
+            if is_promising(effects, kind=kind, matter=protocol.matter):
+                limit_s *= protocol.patience
+            if each_s * protocol.after(done) > limit_s:
+                return effects
+        elif done > protocol.looks[0] and protocol.patience == 1 and each_s * (done + 1) > protocol.limit_s:
+            break
     return duel_effects(raw)

@@ -42,6 +42,9 @@ class Protocol(Record):
     max_rounds: int = Field(default=40, ge=1)
     limit_s: float = Field(gt=0)
     """No further start is begun that would probably end later than this, once the first look is reached."""
+    patience: float = Field(default=1.0, ge=1)
+    """So many times the limit is granted while a deciding metric looks better by what matters without that being
+    settled: on a busy machine few starts can't settle even a change that halves a time."""
     allocations: bool = False
     """Count allocations too, which takes one more start of each version."""
     thorough: bool = False
@@ -77,6 +80,16 @@ class Protocol(Record):
             rounds = 3 if wanted >= 2.15 else 1
         return min(max(rounds, self.min_rounds), self.max_rounds)
 
+    def after(self, done: int) -> int:
+        """How many starts there are when the duel may end next.
+
+        With patience it depends on what was seen, so that only looks may end it: each has its share of the risk for
+        seeing once.
+        """
+        if self.patience == 1:
+            return done + 1
+        return next((look for look in self.looks if look > done), done + 1)
+
     def for_family(self, workloads: int) -> Self:
         """The same for one of several workloads that decide together: its part of the risk (Bonferroni)."""
         return self.model_copy(update={"alpha": self.alpha / max(workloads, 1)})
@@ -88,7 +101,7 @@ class Protocol(Record):
         )
 
 
-QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.0, limit_s=26.0)
+QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.0, limit_s=26.0, patience=2.3)
 """For one plan step: about 20 s where the effect is clear."""
 
 FULL = Protocol(name="full", looks=(8,), shares=(1.0,), load_s=4.0, limit_s=90.0, thorough=True)

@@ -208,6 +208,17 @@ async def test_growth_by_request_is_not_held_against_the_faster(workspace: Works
     assert memory.ratio == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize(("promising", "starts"), [(True, 4), (False, 2)])
+async def test_what_looks_better_gets_more_time_at_looks_only(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, promising: bool, starts: int
+) -> None:
+    monkeypatch.setattr("tools.duel.is_promising", lambda *_, **__: promising)
+    monkeypatch.setattr("tools.duel.is_clear", lambda *_, **__: False)
+    patient = FAST.model_copy(update={"looks": (2, 4), "limit_s": 0.001, "patience": 1e6})
+    outcome = await duel(workspace, Stable(base=2.0, candidate=1.0), protocol=patient)
+    assert len(workspace.artifacts.get_json(outcome.samples)["starts"]) == 2 * starts
+
+
 async def test_counts_of_a_commit_are_taken_once_and_of_a_worktree_each_time(workspace: Workspace) -> None:
     taken: list[str] = []
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfcrew.duel_stats import DECISIVE_TIMED, beside_effects, duel_effects, look_alpha, noise_floors
-from perfcrew.duel_stopping import is_clear
+from perfcrew.duel_stopping import is_clear, is_promising
 from perfcrew.records.evidence import Effect
 from perfcrew.records.metrics import METRICS
 from perfcrew.stats import recompute
@@ -320,3 +320,19 @@ def test_when_a_duel_is_clear(p50: str, p95: str, cpu: str, ratio: float, quick:
     effects = (effect("http.p50_ms", p50), effect("http.p95_ms", p95, ratio), effect("cpu.ms_per_request", cpu))
     assert is_clear(effects, kind="http", thorough=False) is quick
     assert is_clear(effects, kind="http", thorough=True) is thorough
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ratio", "doubt", "promising"),
+    [
+        ("underpowered", 1.65, "", True),
+        ("underpowered", 1.65, "the load generator was busy", False),
+        ("underpowered", 1.05, "", False),
+        ("underpowered", 0.5, "", False),
+        ("improved", 1.65, "", False),
+    ],
+)
+def test_when_more_starts_promise_something(outcome: str, ratio: float, doubt: str, promising: bool) -> None:
+    unsettled = effect("http.p95_ms", outcome, ratio).model_copy(update={"doubt": doubt})
+    effects = (effect("http.p50_ms", "no_significant_change"), unsettled, effect("http.p99_ms", "underpowered", 2.0))
+    assert is_promising(effects, kind="http", matter=0.1) is promising
