@@ -33,7 +33,9 @@ def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
 
 
 def is_promising(effects: Sequence[Effect], *, kind: str, matter: float) -> bool:
-    """Whether a deciding timed metric looks better by what matters, without that being settled."""
+    """Whether a deciding timed metric looks better by what matters, which is not settled, and nothing is worse."""
+    if any(effect.outcome == "regressed" for effect in effects):
+        return False
     return any(
         effect.outcome == "underpowered" and not effect.doubt and effect.ratio > 1 + max(effect.floor, matter)
         for effect in effects

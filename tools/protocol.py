@@ -101,7 +101,7 @@ class Protocol(Record):
         )
 
 
-QUICK = Protocol(name="quick", looks=(4, 6, 9), shares=(0.5, 0.25, 0.25), load_s=2.0, limit_s=26.0, patience=2.3)
+QUICK = Protocol(name="quick", looks=(4, 6, 9, 13), shares=(0.4, 0.2, 0.2, 0.2), load_s=2.0, limit_s=26.0, patience=3.4)
 """For one plan step: about 20 s where the effect is clear."""
 
 FULL = Protocol(name="full", looks=(8,), shares=(1.0,), load_s=4.0, limit_s=90.0, thorough=True)

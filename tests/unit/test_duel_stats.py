@@ -323,16 +323,20 @@ def test_when_a_duel_is_clear(p50: str, p95: str, cpu: str, ratio: float, quick:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "ratio", "doubt", "promising"),
+    ("outcome", "ratio", "doubt", "memory", "promising"),
     [
-        ("underpowered", 1.65, "", True),
-        ("underpowered", 1.65, "the load generator was busy", False),
-        ("underpowered", 1.05, "", False),
-        ("underpowered", 0.5, "", False),
-        ("improved", 1.65, "", False),
+        ("underpowered", 1.65, "", "no_significant_change", True),
+        ("underpowered", 1.65, "", "regressed", False),
+        ("underpowered", 1.65, "the load generator was busy", "no_significant_change", False),
+        ("underpowered", 1.05, "", "no_significant_change", False),
+        ("underpowered", 0.5, "", "no_significant_change", False),
+        ("improved", 1.65, "", "no_significant_change", False),
     ],
 )
-def test_when_more_starts_promise_something(outcome: str, ratio: float, doubt: str, promising: bool) -> None:
+def test_when_more_starts_promise_something(
+    outcome: str, ratio: float, doubt: str, memory: str, promising: bool
+) -> None:
     unsettled = effect("http.p95_ms", outcome, ratio).model_copy(update={"doubt": doubt})
-    effects = (effect("http.p50_ms", "no_significant_change"), unsettled, effect("http.p99_ms", "underpowered", 2.0))
+    others = (effect("http.p50_ms", "no_significant_change"), effect("http.p99_ms", "underpowered", 2.0))
+    effects = (unsettled, *others, effect("memory.peak_mb", memory))
     assert is_promising(effects, kind="http", matter=0.1) is promising
