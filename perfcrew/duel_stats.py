@@ -43,7 +43,7 @@ from perfcrew.quantiles import median
 from perfcrew.records.base import Outcome
 from perfcrew.records.evidence import Effect
 from perfcrew.records.metrics import METRICS
-from perfcrew.stats import rate_ratio_interval, t_interval
+from perfcrew.stats import rate_ratio_interval, t_interval, t_width
 
 Pairs = Sequence[tuple[float, float]]
 Kind = Literal["http", "command"]
@@ -102,6 +102,17 @@ def look_missed(protocol: Mapping[str, Any], starts: int) -> float:
 def _look_share(protocol: Mapping[str, Any], starts: int) -> float:
     known = zip(protocol["looks"], protocol["shares"], strict=True)
     return float(next((share for look, share in known if starts <= look), protocol["shares"][-1]))
+
+
+def narrowing(protocol: Mapping[str, Any], starts: int) -> float:
+    """How wide a deciding metric's interval will be at the last look, as a share of its width after so many starts, if
+    starts go on to scatter as they did."""
+    metrics = len(DECISIVE_TIMED[family(protocol.get("kind", "http"))])
+    now, last = (
+        t_width(count, look_alpha(protocol, count) / metrics, trimmed(count))
+        for count in (starts, protocol["looks"][-1])
+    )
+    return last / now
 
 
 def duel_effects(duel: Any) -> tuple[Effect, ...]:

@@ -1,9 +1,10 @@
 """When a duel may stop: at a look of its protocol, once what it would say is settled."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from perfcrew.duel_stats import DECISIVE_TIMED, family
+from perfcrew.duel_stats import DECISIVE_TIMED, family, narrowing
 from perfcrew.records.evidence import Effect
 
 _SUSPECTED = 0.03
@@ -32,12 +33,20 @@ def is_clear(effects: Sequence[Effect], *, kind: str, thorough: bool) -> bool:
     return all(effect.metric == "http.p95_ms" for effect in open_ones)
 
 
-def is_promising(effects: Sequence[Effect], *, kind: str, matter: float) -> bool:
-    """Whether a deciding timed metric looks better by what matters, which is not settled, and nothing is worse."""
+def is_promising(effects: Sequence[Effect], protocol: Mapping[str, Any], starts: int) -> bool:
+    """Whether more starts would probably settle a gain that matters.
+
+    That is where nothing is worse, and a deciding timed metric looks better by what matters and by more than its
+    interval will reach to either side at the last look.
+    """
     if any(effect.outcome == "regressed" for effect in effects):
         return False
-    return any(
-        effect.outcome == "underpowered" and not effect.doubt and effect.ratio > 1 + max(effect.floor, matter)
-        for effect in effects
-        if effect.metric in DECISIVE_TIMED[family(kind)]
-    )
+    narrowed = narrowing(protocol, starts)
+    for effect in effects:
+        if effect.metric not in DECISIVE_TIMED[family(protocol.get("kind", "http"))] or effect.doubt:
+            continue
+        reach = narrowed * math.log(effect.ratio_high / effect.ratio_low) / 2
+        matters = effect.ratio > 1 + max(effect.floor, float(protocol["matter"]))
+        if effect.outcome == "underpowered" and matters and math.log(effect.ratio) > reach:
+            return True
+    return False

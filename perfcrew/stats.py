@@ -58,9 +58,16 @@ def t_interval(samples: Sequence[float], alpha: float, cut: int = 0) -> tuple[fl
     if left < 2:
         return centre, -math.inf, math.inf
     spread = float(np.clip(values, values[cut], values[-1 - cut]).std(ddof=1))
-    error = spread * math.sqrt((len(values) - 1) / (left * (left - 1)))
-    half = float(special.stdtrit(left - 1, 1 - alpha / 2)) * error
+    half = spread * t_width(len(values), alpha, cut)
     return centre, centre - half, centre + half
+
+
+def t_width(count: int, alpha: float, cut: int = 0) -> float:
+    """Half the width of `t_interval` over so many samples whose spread is 1."""
+    left = count - 2 * cut
+    if left < 2:
+        return math.inf
+    return float(special.stdtrit(left - 1, 1 - alpha / 2)) * math.sqrt((count - 1) / (left * (left - 1)))
 
 
 def rate_ratio_interval(

@@ -259,7 +259,7 @@ async def _run_until_clear(bout: _Bout, raw: Any) -> tuple[Effect, ...]:
             if is_clear(effects, kind=kind, thorough=protocol.thorough):
                 return effects
             limit_s = protocol.limit_s
-            if is_promising(effects, kind=kind, matter=protocol.matter):
+            if is_promising(effects, raw["protocol"], done):
                 limit_s *= protocol.patience
             if each_s * protocol.after(done) > limit_s:
                 return effects

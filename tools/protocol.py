@@ -43,8 +43,8 @@ class Protocol(Record):
     limit_s: float = Field(gt=0)
     """No further start is begun that would probably end later than this, once the first look is reached."""
     patience: float = Field(default=1.0, ge=1)
-    """So many times the limit is granted while a deciding metric looks better by what matters without that being
-    settled: on a busy machine few starts can't settle even a change that halves a time."""
+    """So many times the limit is granted while more starts would probably settle a gain that matters: on a busy machine
+    few can't settle even a change that halves a time."""
     allocations: bool = False
     """Count allocations too, which takes one more start of each version."""
     thorough: bool = False

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfcrew.duel_stats import DECISIVE_TIMED, beside_effects, duel_effects, look_alpha, noise_floors
+from perfcrew.duel_stats import DECISIVE_TIMED, beside_effects, duel_effects, look_alpha, narrowing, noise_floors
 from perfcrew.duel_stopping import is_clear, is_promising
 from perfcrew.records.evidence import Effect
 from perfcrew.records.metrics import METRICS
-from perfcrew.stats import recompute
+from perfcrew.stats import recompute, t_interval, t_width
 from tools.protocol import FULL, QUICK, Protocol
 
 BETWEEN_STARTS = {"http.p50_ms": 0.011, "http.p95_ms": 0.096, "cpu.ms_per_request": 0.004}
@@ -323,20 +323,32 @@ def test_when_a_duel_is_clear(p50: str, p95: str, cpu: str, ratio: float, quick:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "ratio", "doubt", "memory", "promising"),
+    ("outcome", "ratio", "wide", "doubt", "memory", "promising"),
     [
-        ("underpowered", 1.65, "", "no_significant_change", True),
-        ("underpowered", 1.65, "", "regressed", False),
-        ("underpowered", 1.65, "the load generator was busy", "no_significant_change", False),
-        ("underpowered", 1.05, "", "no_significant_change", False),
-        ("underpowered", 0.5, "", "no_significant_change", False),
-        ("improved", 1.65, "", "no_significant_change", False),
+        ("underpowered", 1.65, 2.0, "", "no_significant_change", True),
+        ("underpowered", 1.65, 2.0, "", "regressed", False),
+        ("underpowered", 1.65, 2.0, "the load generator was busy", "no_significant_change", False),
+        ("underpowered", 1.65, 20.0, "", "no_significant_change", False),
+        ("underpowered", 1.05, 1.06, "", "no_significant_change", False),
+        ("underpowered", 0.5, 2.0, "", "no_significant_change", False),
+        ("improved", 1.65, 1.2, "", "no_significant_change", False),
     ],
 )
 def test_when_more_starts_promise_something(
-    outcome: str, ratio: float, doubt: str, memory: str, promising: bool
+    outcome: str, ratio: float, wide: float, doubt: str, memory: str, promising: bool
 ) -> None:
-    unsettled = effect("http.p95_ms", outcome, ratio).model_copy(update={"doubt": doubt})
+    interval = {"ratio_low": ratio / wide, "ratio_high": ratio * wide, "doubt": doubt}
+    unsettled = effect("http.p95_ms", outcome, ratio).model_copy(update=interval)
     others = (effect("http.p50_ms", "no_significant_change"), effect("http.p99_ms", "underpowered", 2.0))
     effects = (unsettled, *others, effect("memory.peak_mb", memory))
-    assert is_promising(effects, kind="http", matter=0.1) is promising
+    assert is_promising(effects, QUICK.model_dump(), 4) is promising
+
+
+def test_intervals_narrow_toward_the_last_look() -> None:
+    shares = [narrowing(QUICK.model_dump(), look) for look in QUICK.looks]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    samples = list(np.random.default_rng(1).normal(0.0, 1.0, 13))
+    alpha = QUICK.alpha * QUICK.shares[-1] / 3
+    spread = float(np.clip(samples, sorted(samples)[1], sorted(samples)[-2]).std(ddof=1))
+    _, low, high = t_interval(samples, alpha, 1)
+    assert (high - low) / 2 == pytest.approx(spread * t_width(13, alpha, 1))
